@@ -64,11 +64,17 @@ _pxectl() {
             pxectl__subcmd__bmc,boot-pxe)
                 cmd="pxectl__subcmd__bmc__subcmd__boot__subcmd__pxe"
                 ;;
+            pxectl__subcmd__bmc,console)
+                cmd="pxectl__subcmd__bmc__subcmd__console"
+                ;;
             pxectl__subcmd__bmc,help)
                 cmd="pxectl__subcmd__bmc__subcmd__help"
                 ;;
             pxectl__subcmd__bmc,inventory)
                 cmd="pxectl__subcmd__bmc__subcmd__inventory"
+                ;;
+            pxectl__subcmd__bmc,log)
+                cmd="pxectl__subcmd__bmc__subcmd__log"
                 ;;
             pxectl__subcmd__bmc,media)
                 cmd="pxectl__subcmd__bmc__subcmd__media"
@@ -91,11 +97,17 @@ _pxectl() {
             pxectl__subcmd__bmc__subcmd__help,boot-pxe)
                 cmd="pxectl__subcmd__bmc__subcmd__help__subcmd__boot__subcmd__pxe"
                 ;;
+            pxectl__subcmd__bmc__subcmd__help,console)
+                cmd="pxectl__subcmd__bmc__subcmd__help__subcmd__console"
+                ;;
             pxectl__subcmd__bmc__subcmd__help,help)
                 cmd="pxectl__subcmd__bmc__subcmd__help__subcmd__help"
                 ;;
             pxectl__subcmd__bmc__subcmd__help,inventory)
                 cmd="pxectl__subcmd__bmc__subcmd__help__subcmd__inventory"
+                ;;
+            pxectl__subcmd__bmc__subcmd__help,log)
+                cmd="pxectl__subcmd__bmc__subcmd__help__subcmd__log"
                 ;;
             pxectl__subcmd__bmc__subcmd__help,media)
                 cmd="pxectl__subcmd__bmc__subcmd__help__subcmd__media"
@@ -247,8 +259,14 @@ _pxectl() {
             pxectl__subcmd__help__subcmd__bmc,boot-pxe)
                 cmd="pxectl__subcmd__help__subcmd__bmc__subcmd__boot__subcmd__pxe"
                 ;;
+            pxectl__subcmd__help__subcmd__bmc,console)
+                cmd="pxectl__subcmd__help__subcmd__bmc__subcmd__console"
+                ;;
             pxectl__subcmd__help__subcmd__bmc,inventory)
                 cmd="pxectl__subcmd__help__subcmd__bmc__subcmd__inventory"
+                ;;
+            pxectl__subcmd__help__subcmd__bmc,log)
+                cmd="pxectl__subcmd__help__subcmd__bmc__subcmd__log"
                 ;;
             pxectl__subcmd__help__subcmd__bmc,media)
                 cmd="pxectl__subcmd__help__subcmd__bmc__subcmd__media"
@@ -509,7 +527,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bmc)
-            opts="-i -q -v -h --inventory --state --bundles --format --log-format --quiet --verbose --color --help status power boot-pxe boot-http boot-disk media inventory pin help"
+            opts="-i -q -v -h --inventory --state --bundles --format --log-format --quiet --verbose --color --help status power boot-pxe boot-http boot-disk media console log inventory pin help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -740,8 +758,58 @@ _pxectl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pxectl__subcmd__bmc__subcmd__console)
+            opts="-i -q -v -h --escape --take-over --ipmi --timeout --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --escape)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pxectl__subcmd__bmc__subcmd__help)
-            opts="status power boot-pxe boot-http boot-disk media inventory pin help"
+            opts="status power boot-pxe boot-http boot-disk media console log inventory pin help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -796,6 +864,20 @@ _pxectl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pxectl__subcmd__bmc__subcmd__help__subcmd__console)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pxectl__subcmd__bmc__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -811,6 +893,20 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bmc__subcmd__help__subcmd__inventory)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__bmc__subcmd__help__subcmd__log)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -920,6 +1016,84 @@ _pxectl() {
                     return 0
                     ;;
                 -l)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__bmc__subcmd__log)
+            opts="-l -n -f -j -i -q -v -h --selector --all --since --lines --log --follow --jobs --timeout --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --selector)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2307,7 +2481,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__help__subcmd__bmc)
-            opts="status power boot-pxe boot-http boot-disk media inventory pin"
+            opts="status power boot-pxe boot-http boot-disk media console log inventory pin"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2362,7 +2536,35 @@ _pxectl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        pxectl__subcmd__help__subcmd__bmc__subcmd__console)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         pxectl__subcmd__help__subcmd__bmc__subcmd__inventory)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__bmc__subcmd__log)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -44,7 +44,7 @@ complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "render" -d 'Show the 
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
-complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media, console, log'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "bundle" -d 'Build, sign, copy and clean up bundles: versioned, pinned sets of files to install'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "capture" -d 'Explain how machines boot, from live packets or a capture file'
 complete -c pxectl -n "__fish_pxectl_needs_command" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
@@ -425,28 +425,30 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_sub
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "copy" -d 'Copy the store to another directory, with open sessions suspended in the copy'
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "accept-clock" -d 'Accept a clock that is behind the store\'s latest time, after closing all sessions'
 complete -c pxectl -n "__fish_pxectl_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s i -l inventory -d 'Directory of the inventory' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l format -d 'Format of results' -r -f -a "text\t'For people'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -s i -l inventory -d 'Directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -l format -d 'Format of results' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l log-format -d 'Format of log lines' -r -f -a "text\t'For people'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -l log-format -d 'Format of log lines' -r -f -a "text\t'For people'
 json\t'For programs'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s q -l quiet -d 'Print errors only'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s v -l verbose -d 'Print more details'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "power" -d 'Turn machines on or off, or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media inventory pin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -s v -l verbose -d 'Print more details'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "status" -d 'Show power, next boot, Secure Boot, health, identity and boot order of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "power" -d 'Turn machines on or off, or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "console" -d 'Open the serial console of a machine'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "log" -d 'Show the event logs of BMCs'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and not __fish_seen_subcommand_from status power boot-pxe boot-http boot-disk media console log inventory pin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from status" -l timeout -d 'Time limit for each host, including its self-test' -r
@@ -561,6 +563,44 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "insert" -d 'Insert an image'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "eject" -d 'Eject the image'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from media" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l escape -d 'Character that starts a command to the console, after a line break' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l timeout -d 'Time limit for finding the console' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -s i -l inventory -d 'Directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l format -d 'Format of results' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l log-format -d 'Format of log lines' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l take-over -d 'End another session on the console first'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -l ipmi -d 'Use IPMI even if Redfish does not offer it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -s v -l verbose -d 'Print more details'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from console" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s l -l selector -d 'Select the hosts that have a label' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l since -d 'Show entries since a time, such as `2h`, `2026-11-29` or `2026-11-29T12:00:00Z`' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s n -l lines -d 'Number of newest entries to show for each host' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l log -d 'Read only the log with this name, such as `SEL` or `IML`' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l timeout -d 'Time limit for each host, including its self-test' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s i -l inventory -d 'Directory of the inventory' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l state -d 'Directory of the store [default: /var/lib/pxectl/SITE for root, else the XDG state directory]' -r
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l bundles -d 'Directory of the bundle store [default: `bundles` of the site]' -r -F
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l format -d 'Format of results' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l log-format -d 'Format of log lines' -r -f -a "text\t'For people'
+json\t'For programs'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l color -d 'When to color' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -l all -d 'Select all hosts'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s f -l follow -d 'Show new entries as they appear, until interrupted'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s q -l quiet -d 'Print errors only'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s v -l verbose -d 'Print more details'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s l -l selector -d 'Select the hosts that have a label' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -s j -l jobs -d 'Number of BMCs to contact in parallel' -r
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from inventory" -l timeout -d 'Time limit for each host, including its self-test' -r
@@ -598,12 +638,14 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subco
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Print errors only'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s v -l verbose -d 'Print more details'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show power, next boot, Secure Boot, health, identity and boot order of machines'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "power" -d 'Turn machines on or off, or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "console" -d 'Open the serial console of a machine'
+complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "log" -d 'Show the event logs of BMCs'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand bmc; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -925,7 +967,7 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "serve" -d 'Answer the machines of the site, in the foreground'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "host" -d 'List hosts, arm them for an install, and set them aside'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "store" -d 'Create, back up, restore and copy the store of a site'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bmc" -d 'Control machines through their BMCs: power, next boot, virtual media, console, log'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "bundle" -d 'Build, sign, copy and clean up bundles: versioned, pinned sets of files to install'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "capture" -d 'Explain how machines boot, from live packets or a capture file'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and not __fish_seen_subcommand_from init validate render serve host store bmc bundle capture rehearse completions man help" -f -a "rehearse" -d 'Play the firmware of hosts through their whole boot chain, without hardware'
@@ -948,12 +990,14 @@ complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subc
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "restore" -d 'Create the store from a backup, with its open sessions suspended'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "copy" -d 'Copy the store to another directory, with open sessions suspended in the copy'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "accept-clock" -d 'Accept a clock that is behind the store\'s latest time, after closing all sessions'
-complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show the power, next boot, health and identity of machines'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "status" -d 'Show power, next boot, Secure Boot, health, identity and boot order of machines'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "power" -d 'Turn machines on or off, or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-pxe" -d 'Boot machines from the network (PXE) once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-http" -d 'Boot machines from the network (UEFI HTTP boot) once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "boot-disk" -d 'Boot machines from their disk once, and start or reset them'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "media" -d 'Insert an image into the virtual CD drive of machines, or eject it'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "console" -d 'Open the serial console of a machine'
+complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "log" -d 'Show the event logs of BMCs'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "inventory" -d 'Show the hardware of machines, and the differences from the inventory'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bmc" -f -a "pin" -d 'Accept the certificates of BMCs after a replacement or a renewal'
 complete -c pxectl -n "__fish_pxectl_using_subcommand help; and __fish_seen_subcommand_from bundle" -f -a "build" -d 'Build a bundle: verify its files, store them, and print the document that pins them'

@@ -2,12 +2,18 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxectl::bmc::error_body::{error_text, is_temporary};
+use pxectl::bmc::console::ConsoleOffer;
+use pxectl::bmc::error_body::{DenialCause, error_text, is_temporary, named_settings};
 use pxectl::bmc::fields::members;
+use pxectl::bmc::firmware::boot_order;
+use pxectl::bmc::log::LogService;
 use pxectl::bmc::media::VirtualDrive;
+use pxectl::bmc::operation::OperationState;
 use pxectl::bmc::quirks::quirks;
 use pxectl::bmc::resource::{ServiceRoot, System};
-use pxectl::bmc::{BootRequest, BootTarget, HardwareDisk, HardwareNic};
+use pxectl::bmc::{
+    BootRequest, BootTarget, HardwareDisk, HardwareNic, LogEntry, SecureBoot,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(value) = serde_json::from_slice(bytes) else {
@@ -21,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         uri_optional: true,
     };
     let _ = request.check(&system.machine.boot, &system);
-    let _ = request.override_requests(&system, &quirks);
+    let _ = request.override_requests(&system, system.settings.as_deref(), &quirks);
     let drive = VirtualDrive::read("/", &value);
     let _ = (
         drive.insert_requests("http://a/b.iso", &quirks),
@@ -29,4 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
     );
     let _ = (HardwareNic::read(&value), HardwareDisk::read(&value));
     let _ = (members(&value), error_text(&value), is_temporary(&value));
+    let _ = (DenialCause::find(&value), named_settings(&value, "/"));
+    let _ = (OperationState::read(200, &value), SecureBoot::read(&value));
+    let _ = boot_order(&system.boot_order, std::slice::from_ref(&value));
+    let _ = ConsoleOffer::read(&value, &value, &value);
+    let _ = (LogService::read("/", &value), LogEntry::read("SEL", &value));
 });

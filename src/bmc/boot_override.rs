@@ -92,65 +92,79 @@ impl BootRequest {
         }
     }
 
-    /// Lists the requests that may set the override, the smallest first.
-    pub fn override_requests(&self, system: &System, quirks: &Quirks) -> Vec<ChangeRequest> {
-        let bodies = self.bodies(system, quirks);
-        let to = |path: &str| -> Vec<ChangeRequest> {
-            let bodies = bodies.iter().cloned();
-            bodies
-                .map(|body| ChangeRequest::patch(path, body))
-                .collect()
+    /// Lists the requests that may set the override, the smallest first. `settings` is the path of
+    /// the settings resource. An override that applies to every boot is the last resort.
+    pub fn override_requests(
+        &self,
+        system: &System,
+        settings: Option<&str>,
+        quirks: &Quirks,
+    ) -> Vec<ChangeRequest> {
+        let everywhere = |bodies: Vec<Value>| {
+            let to_system = |body: &Value| ChangeRequest::patch(&system.path, body.clone());
+            let direct: Vec<_> = bodies.iter().map(to_system).collect();
+            let Some(settings) = settings else {
+                return direct;
+            };
+            let to_settings = |body| ChangeRequest::patch_settings(settings, body);
+            let pending: Vec<_> = bodies.into_iter().map(to_settings).collect();
+            if quirks.settings_first {
+                [pending, direct].concat()
+            } else {
+                [direct, pending].concat()
+            }
         };
-        let direct = to(&system.path);
-        let settings = system.settings.as_deref().map(to).unwrap_or_default();
-        if quirks.settings_first {
-            [settings, direct].concat()
-        } else {
-            [direct, settings].concat()
+        let mut requests = everywhere(self.bodies(system, quirks));
+        if quirks.may_need_continuous {
+            let continuous = self.body(system, Some("Continuous"), true);
+            requests.extend(everywhere(vec![continuous]));
         }
+        requests
     }
 
-    /// Lists the bodies that may set the override, the smallest first.
+    /// Lists the bodies that may set the override for one boot, the smallest first.
     fn bodies(&self, system: &System, quirks: &Quirks) -> Vec<Value> {
-        let uri = match &self.target {
-            BootTarget::Http { uri } if system.has_http_uri || !self.uri_optional => Some(uri),
-            _ => None,
-        };
-        let body = |enabled: Option<&str>, with_mode: bool| {
-            let mut boot = Map::new();
-            if let Some(enabled) = enabled {
-                boot.insert("BootSourceOverrideEnabled".to_owned(), json!(enabled));
-            }
-            let target = json!(self.target_name(system));
-            boot.insert("BootSourceOverrideTarget".to_owned(), target);
-            if with_mode {
-                boot.insert("BootSourceOverrideMode".to_owned(), json!(self.mode()));
-            }
-            if let Some(uri) = uri {
-                boot.insert("HttpBootUri".to_owned(), json!(uri.expose()));
-            }
-            json!({ "Boot": boot })
-        };
         let mode = system.machine.boot.mode.as_deref();
         let is_other_mode = mode.is_some_and(|mode| !mode.eq_ignore_ascii_case(self.mode()));
         let mut bodies = Vec::new();
         if !(quirks.needs_mode || is_other_mode) {
-            bodies.push(body(Some("Once"), false));
+            bodies.push(self.body(system, Some("Once"), false));
         }
-        bodies.push(body(Some("Once"), true));
+        bodies.push(self.body(system, Some("Once"), true));
         // Some BMCs accept only the target and apply it once.
-        bodies.push(body(None, false));
-        if quirks.may_need_continuous {
-            bodies.push(body(Some("Continuous"), true));
-        }
+        bodies.push(self.body(system, None, false));
         if self.target == BootTarget::Disk {
             bodies.extend(disable_bodies(quirks));
         }
         bodies
     }
 
+    fn body(&self, system: &System, enabled: Option<&str>, with_mode: bool) -> Value {
+        let mut boot = Map::new();
+        if let Some(enabled) = enabled {
+            boot.insert("BootSourceOverrideEnabled".to_owned(), json!(enabled));
+        }
+        let target = json!(self.target_name(system));
+        boot.insert("BootSourceOverrideTarget".to_owned(), target);
+        if with_mode {
+            boot.insert("BootSourceOverrideMode".to_owned(), json!(self.mode()));
+        }
+        if let BootTarget::Http { uri } = &self.target
+            && (system.has_http_uri || !self.uri_optional)
+        {
+            boot.insert("HttpBootUri".to_owned(), json!(uri.expose()));
+        }
+        json!({ "Boot": boot })
+    }
+
+    /// Reports whether the system lists the target among its boot targets.
+    pub fn is_listed(&self, system: &System) -> bool {
+        let mut names = self.target.names().iter();
+        names.any(|name| contains(&system.boot_targets, name))
+    }
+
     /// Chooses the name of the target that this system supports.
-    fn target_name(&self, system: &System) -> &'static str {
+    pub fn target_name(&self, system: &System) -> &'static str {
         let names = self.target.names();
         let is_supported = |name: &&&str| contains(&system.boot_targets, name);
         names.iter().find(is_supported).unwrap_or(&names[0])

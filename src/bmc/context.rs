@@ -110,6 +110,19 @@ impl TaskContext {
         locked(&self.mask).printable(text)
     }
 
+    /// Masks the secrets in a text of the BMC that is parsed afterwards. Parsing removes characters,
+    /// and a secret without them would not be recognized.
+    pub fn masked(&self, text: &str) -> String {
+        locked(&self.mask).masked(text)
+    }
+
+    /// Masks the secrets in a JSON body that is parsed afterwards.
+    pub fn masked_json(&self, body: &Value) -> Value {
+        let mut body = body.clone();
+        locked(&self.mask).mask_json(&mut body);
+        body
+    }
+
     /// Returns the message of an error body in a form that may be printed.
     pub fn printable_error(&self, body: &Value) -> String {
         let mut body = body.clone();

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::boot::{BootRequest, OverrideResult, StaticAddress};
+use super::console::{ConsoleOffer, ConsoleRequest, DEFAULT_IPMI_PORT, SolConsole};
 use super::context::TaskContext;
 use super::error::BmcError;
 use super::hardware::Hardware;
-use super::ipmi::IpmiController;
+use super::ipmi::{IpmiClient, IpmiController};
+use super::log::{LogEntry, LogQuery};
 use super::power::PowerAction;
 use super::redfish::RedfishController;
 use super::services::Services;
@@ -81,11 +83,27 @@ impl Controller {
         }
     }
 
-    /// Changes the power and waits for the result. Returns whether there was anything to do.
+    /// Checks that the BMC supports a power action, without changing anything.
+    ///
+    /// # Errors
+    /// [`BmcError::Unsupported`].
+    pub async fn check_power(&mut self, action: PowerAction) -> Result<(), BmcError> {
+        match self {
+            Self::Redfish(redfish) => redfish.check_power(action).await,
+            // IPMI supports every action.
+            Self::Ipmi(_) => Ok(()),
+        }
+    }
+
+    /// Changes the power and waits for the result. Returns what was done, or `None` if there was
+    /// nothing to do.
     ///
     /// # Errors
     /// See [`BmcError`].
-    pub async fn change_power(&mut self, action: PowerAction) -> Result<bool, BmcError> {
+    pub async fn change_power(
+        &mut self,
+        action: PowerAction,
+    ) -> Result<Option<PowerAction>, BmcError> {
         match self {
             Self::Redfish(redfish) => redfish.change_power(action).await,
             Self::Ipmi(ipmi) => ipmi.change_power(action).await,
@@ -147,11 +165,85 @@ impl Controller {
         }
     }
 
+    /// Adds Secure Boot and the boot order to the status of the machine.
+    ///
+    /// # Errors
+    /// See [`BmcError`].
+    pub async fn read_details(&mut self) -> Result<(), BmcError> {
+        match self {
+            Self::Redfish(redfish) => redfish.read_details().await,
+            // IPMI reports neither.
+            Self::Ipmi(_) => Ok(()),
+        }
+    }
+
+    /// Reads the selected entries of the event logs, the newest last.
+    ///
+    /// # Errors
+    /// See [`BmcError`].
+    pub async fn read_log(&mut self, query: &LogQuery) -> Result<Vec<LogEntry>, BmcError> {
+        match self {
+            Self::Redfish(redfish) => redfish.read_log(query).await,
+            Self::Ipmi(ipmi) => ipmi.read_log(query).await,
+        }
+    }
+
+    /// Prepares a serial console over IPMI, which many BMCs speak beside Redfish.
+    ///
+    /// # Errors
+    /// [`BmcError::NoConsole`] when the BMC does not offer such a console; otherwise see
+    /// [`BmcError`].
+    pub async fn console(
+        &mut self,
+        request: ConsoleRequest,
+        target: &BmcTarget,
+        services: &Arc<Services>,
+        context: &Arc<TaskContext>,
+    ) -> Result<SolConsole, BmcError> {
+        let redfish = match self {
+            Self::Redfish(redfish) => redfish,
+            Self::Ipmi(ipmi) => return ipmi.console(request.take_over).await,
+        };
+        let offer = redfish.console_offer().await?;
+        let port = match offer.ipmi {
+            Some(port) => port,
+            None if request.force_ipmi => DEFAULT_IPMI_PORT,
+            None => return Err(no_console(&offer, target)),
+        };
+        let (host, username) = (target.bmc.url.host.clone(), target.bmc.username.clone());
+        let password = services.password(&target.bmc).await?;
+        context.report_progress("preparing the console");
+        let mut client = IpmiClient::new(Arc::clone(context), host, port, username, password);
+        client.sol_console(request.take_over).await
+    }
+
     /// Logs out.
     pub async fn close(&mut self) {
         if let Self::Redfish(redfish) = self {
             redfish.close().await;
         }
+    }
+}
+
+/// Makes the error for a BMC without a console over IPMI. The help names the console that it offers.
+fn no_console(offer: &ConsoleOffer, target: &BmcTarget) -> BmcError {
+    let host = &target.host.name;
+    let Some(ssh) = &offer.ssh else {
+        return BmcError::NoConsole {
+            message: "the BMC does not offer a serial console over IPMI or SSH".to_owned(),
+            help: format!(
+                "enable IPMI over LAN on the BMC, or try `pxectl bmc console {host} --ipmi`"
+            ),
+        };
+    };
+    let command = ssh.command_line(&target.bmc.username, &target.bmc.url.host);
+    let then = match &ssh.command {
+        Some(command) => format!(", then enter `{command}`"),
+        None => String::new(),
+    };
+    BmcError::NoConsole {
+        message: "the BMC offers its serial console over SSH, not over IPMI".to_owned(),
+        help: format!("run `{command}`{then}"),
     }
 }
 

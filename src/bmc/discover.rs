@@ -52,13 +52,12 @@ pub fn by_identity(systems: Vec<System>, host: &Host) -> Result<System, BmcError
         (Some(system), None) => Ok(system),
         (first, _) => Err(BmcError::NoSystem {
             message: format!(
-                "the BMC manages {} systems, and {} of them has the UUID or serial number of this \
-                 host",
+                "the BMC manages {} systems, and {} has the UUID or serial number of this host",
                 paths.len(),
                 if first.is_some() {
                     "more than one"
                 } else {
-                    "none"
+                    "no system"
                 }
             ),
             help: format!("set `bmc.system` to one of {}", listed(&paths)),
@@ -86,10 +85,8 @@ fn id(path: &str) -> &str {
 }
 
 fn listed(paths: &[String]) -> String {
-    let ids = paths.iter().take(MAX_LISTED);
-    let ids: Vec<String> = ids
-        .map(|path| format!("`{}`", cleaned(id(path), 64)))
-        .collect();
+    let quoted = |path: &String| format!("`{}`", cleaned(id(path), 64));
+    let ids: Vec<String> = paths.iter().take(MAX_LISTED).map(quoted).collect();
     ids.join(", ")
 }
 

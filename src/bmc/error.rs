@@ -37,6 +37,20 @@ pub enum BmcError {
         /// The refused action.
         action: String,
     },
+    /// The account must change its password before it may do anything else.
+    #[error("user `{username}` must change its password before `{url}` accepts requests")]
+    PasswordChangeRequired {
+        /// The BMC's address.
+        url: String,
+        /// The account.
+        username: String,
+    },
+    /// The BMC lacks a license for the feature.
+    #[error("the BMC has no license to {action}")]
+    LicenseRequired {
+        /// The refused action.
+        action: String,
+    },
     /// The password cannot be read.
     #[error("cannot read the password: {reason}")]
     Secret {
@@ -89,6 +103,28 @@ pub enum BmcError {
         /// The error message of the BMC; may be empty.
         message: String,
     },
+    /// The BMC accepted a request, and the operation failed later.
+    #[error("`{method} {path}` was accepted, but its task ended with `{state}`{}", after_colon(.message))]
+    OperationFailed {
+        /// The method.
+        method: String,
+        /// The path.
+        path: String,
+        /// The state of the task, such as `Exception`.
+        state: String,
+        /// The message of the task; may be empty.
+        message: String,
+    },
+    /// The BMC does not support a boot target, or refuses it.
+    #[error("{refusal} (supported boot targets: {})", .supported.join(", "))]
+    BootTargetRefused {
+        /// The error without the list of targets.
+        refusal: String,
+        /// The refused target.
+        target: &'static str,
+        /// The boot targets that the BMC supports.
+        supported: Vec<String>,
+    },
     /// The task exceeded its time limit.
     #[error("timed out after {} s: {activity}", .time_limit.as_secs())]
     Deadline {
@@ -137,6 +173,20 @@ pub enum BmcError {
         /// The missing feature.
         message: String,
     },
+    /// The BMC has no such event log.
+    #[error("{message}")]
+    NoLog {
+        /// The missing log, and the logs that the BMC has.
+        message: String,
+    },
+    /// The BMC offers no serial console that pxectl can open.
+    #[error("{message}")]
+    NoConsole {
+        /// The missing console, and the console that the BMC offers.
+        message: String,
+        /// The next command or edit.
+        help: String,
+    },
     /// A required program is missing, or it failed.
     #[error("{message}")]
     Program {
@@ -177,17 +227,27 @@ impl BmcError {
             | Self::Secret { reason } => {
                 vec![reason]
             }
-            Self::NotAllowed { action, .. } => vec![action],
+            Self::NotAllowed { action, .. } | Self::LicenseRequired { action } => vec![action],
             Self::OtherMachine { differences, .. } => differences.iter_mut().collect(),
-            Self::Unsupported { message } => vec![message],
+            Self::Unsupported { message } | Self::NoLog { message } => vec![message],
             Self::Certificate { message, help }
             | Self::NoSystem { message, help }
+            | Self::NoConsole { message, help }
             | Self::Program { message, help }
             | Self::Store { message, help } => vec![message, help],
             Self::Redirected { path, to, .. } => vec![path, to],
             Self::TooLarge { path, .. } => vec![path],
             Self::Malformed { path, reason } => vec![path, reason],
             Self::Refused { path, message, .. } => vec![path, message],
+            Self::OperationFailed {
+                path,
+                state,
+                message,
+                ..
+            } => vec![path, state, message],
+            Self::BootTargetRefused {
+                refusal, supported, ..
+            } => supported.iter_mut().chain([refusal]).collect(),
             Self::Deadline { activity, .. } => vec![activity],
             Self::NotApplied {
                 property,
@@ -195,7 +255,9 @@ impl BmcError {
                 actual,
             } => vec![property, expected, actual],
             Self::PowerUnchanged { expected, actual } => vec![expected, actual],
-            Self::LoginFailed { .. } | Self::Interrupted => Vec::new(),
+            Self::LoginFailed { .. } | Self::PasswordChangeRequired { .. } | Self::Interrupted => {
+                Vec::new()
+            }
         };
         for text in texts {
             *text = change(std::mem::take(text));
@@ -211,16 +273,22 @@ impl BmcError {
             Self::Tls { .. } => "TLS failed",
             Self::LoginFailed { .. } => "login failed",
             Self::NotAllowed { .. } => "not allowed",
+            Self::PasswordChangeRequired { .. } => "password expired",
+            Self::LicenseRequired { .. } => "license required",
             Self::Secret { .. } => "no password",
             Self::Certificate { .. } => "certificate not trusted",
             Self::Redirected { .. } => "redirected",
             Self::TooLarge { .. } | Self::Malformed { .. } => "invalid response",
             Self::Refused { .. } => "refused",
+            Self::OperationFailed { .. } => "task failed",
+            Self::BootTargetRefused { .. } => "boot target refused",
             Self::Deadline { .. } => "timed out",
             Self::NotApplied { .. } | Self::PowerUnchanged { .. } => "not applied",
             Self::NoSystem { .. } => "no such system",
             Self::OtherMachine { .. } => "another machine",
             Self::Unsupported { .. } => "not supported",
+            Self::NoLog { .. } => "no such log",
+            Self::NoConsole { .. } => "no console",
             Self::Program { .. } => "program failed",
             Self::Store { .. } => "store failed",
             Self::Interrupted => "interrupted",
@@ -232,6 +300,7 @@ impl BmcError {
         let help = match self {
             Self::Certificate { help, .. }
             | Self::NoSystem { help, .. }
+            | Self::NoConsole { help, .. }
             | Self::Program { help, .. }
             | Self::Store { help, .. } => help,
             Self::OtherMachine { host, .. } => {
@@ -255,6 +324,13 @@ impl BmcError {
             Self::NotAllowed { .. } => {
                 "give the account the Operator or Administrator role on the BMC"
             }
+            Self::PasswordChangeRequired { .. } => {
+                "change the password on the web page of the BMC, then update the secret source in \
+                 `bmc.password`"
+            }
+            Self::LicenseRequired { .. } => {
+                "install the license on the BMC, or use a command that does not need it"
+            }
             Self::Secret { .. } => "fix the secret source in `bmc.password`",
             Self::Redirected { .. } => {
                 "set `bmc.url` to an address that responds without a redirect"
@@ -262,16 +338,32 @@ impl BmcError {
             Self::TooLarge { .. } | Self::Malformed { .. } => {
                 "check with `curl` that `bmc.url` is a BMC; if so, update its firmware or reset it"
             }
-            Self::Refused { .. } => "see the BMC's log; `--dry-run` prints the requests",
+            Self::Refused { .. } | Self::OperationFailed { .. } => {
+                "`pxectl bmc log` shows the BMC's log; `--dry-run` prints the requests"
+            }
+            Self::BootTargetRefused {
+                target, supported, ..
+            } => {
+                let has = |name: &str| supported.iter().any(|it| it.eq_ignore_ascii_case(name));
+                match *target {
+                    "Pxe" if has("UefiHttp") => {
+                        "use `pxectl bmc boot-http`, or enable PXE in the firmware settings"
+                    }
+                    "Pxe" => "enable PXE in the firmware settings, then run the same command again",
+                    _ => "use the command for one of the supported targets",
+                }
+            }
             Self::Deadline { .. } => {
-                "check the console, then run the same command again with a longer `--timeout`"
+                "check `pxectl bmc console`, then run the same command again with a longer \
+                 `--timeout`"
             }
             Self::NotApplied { .. } => {
                 "update the BMC firmware, or change the setting by hand once; nothing was rebooted"
             }
             Self::PowerUnchanged { .. } => {
-                "see the BMC's log and the console, then run the same command again"
+                "see `pxectl bmc log` and `pxectl bmc console`, then run the same command again"
             }
+            Self::NoLog { .. } => "omit `--log`, or use the name of a log that the BMC has",
             Self::Unsupported { .. } => "use another boot method, or update the BMC firmware",
             Self::Interrupted => "run the same command again: finished steps are not repeated",
         };

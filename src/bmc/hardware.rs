@@ -105,11 +105,11 @@ impl HardwareDisk {
 /// Formats a World Wide Name as the kernel does: `0x` and 16 or 32 lower-case digits.
 fn wwn(text: &str) -> Option<String> {
     let lower = text.trim().to_ascii_lowercase();
-    let digits = ["naa.", "eui.", "0x"]
+    let without_prefix = ["naa.", "eui.", "0x"]
         .iter()
         .find_map(|prefix| lower.strip_prefix(prefix))
         .unwrap_or(&lower);
-    let digits: String = digits.split([':', '-']).collect();
+    let digits: String = without_prefix.split([':', '-']).collect();
     let is_valid =
         [16, 32].contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_hexdigit());
     is_valid.then(|| format!("0x{digits}"))

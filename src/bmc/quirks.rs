@@ -56,20 +56,22 @@ const STANDARD: Quirks = Quirks {
     static_address: None,
 };
 
-/// One row of the table. Both texts must match, in any case.
+/// One row of the table. A name of the vendor and the model must match, in any case.
 struct VendorRow {
-    /// A word of the vendor in the service root, or of the manufacturer in the system.
-    vendor: &'static str,
+    /// The names of the vendor and of its BMCs.
+    vendor: &'static [&'static str],
     /// A pattern for the product in the service root or the model in the system; empty for any.
     model: &'static str,
     quirks: Quirks,
 }
 
+const DELL: &[&str] = &["dell", "idrac"];
+
 /// The table. The first matching row applies.
 const TABLE: &[VendorRow] = &[
     // Thirteenth generation: PowerEdge R730, T630, C6320, M630, FC430…
     VendorRow {
-        vendor: "dell",
+        vendor: DELL,
         model: "poweredge ?#30",
         quirks: Quirks {
             name: "dell-13g",
@@ -79,7 +81,7 @@ const TABLE: &[VendorRow] = &[
         },
     },
     VendorRow {
-        vendor: "dell",
+        vendor: DELL,
         model: "",
         quirks: Quirks {
             name: "dell",
@@ -88,7 +90,7 @@ const TABLE: &[VendorRow] = &[
         },
     },
     VendorRow {
-        vendor: "hp",
+        vendor: &["hp", "hpe", "hewlett", "ilo"],
         model: "",
         quirks: Quirks {
             name: "hpe",
@@ -107,7 +109,7 @@ const TABLE: &[VendorRow] = &[
         },
     },
     VendorRow {
-        vendor: "supermicro",
+        vendor: &["supermicro"],
         model: "",
         quirks: Quirks {
             name: "supermicro",
@@ -117,7 +119,7 @@ const TABLE: &[VendorRow] = &[
         },
     },
     VendorRow {
-        vendor: "lenovo",
+        vendor: &["lenovo", "xclarity"],
         model: "",
         quirks: Quirks {
             name: "lenovo",
@@ -127,7 +129,7 @@ const TABLE: &[VendorRow] = &[
     },
     // MegaRAC: GIGABYTE, ASRock Rack and many others.
     VendorRow {
-        vendor: "ami",
+        vendor: &["ami", "megarac"],
         model: "",
         quirks: Quirks {
             name: "ami",
@@ -138,29 +140,45 @@ const TABLE: &[VendorRow] = &[
     },
 ];
 
-/// Finds the quirks of a BMC by the vendor and model that it reports.
+/// Finds the quirks of a BMC. Names of the BMC itself take precedence over names in the system
+/// resource, and these over the manufacturer: the maker of a board may buy its BMC from another
+/// vendor, and many systems report no manufacturer.
 pub fn quirks(root: &ServiceRoot, system: &System) -> Quirks {
-    let words = |texts: [&Option<String>; 2]| {
-        let texts = texts.map(|text| text.clone().unwrap_or_default());
-        texts.join("\n").to_ascii_lowercase()
-    };
-    let vendor = words([&root.vendor, &system.machine.manufacturer]);
-    let model = words([&root.product, &system.machine.model]);
-    let row = TABLE.iter().find(|row| {
-        has_word(&vendor, row.vendor) && (row.model.is_empty() || matches(&model, row.model))
+    let root_names = [&root.vendor, &root.product].into_iter().flatten();
+    let levels: [Vec<&String>; 3] = [
+        root_names.chain(&root.extensions).collect(),
+        // A path such as `/redfish/v1/Managers/iDRAC.Embedded.1` names the BMC, too.
+        system
+            .extensions
+            .iter()
+            .chain(&system.links.managers)
+            .collect(),
+        system.machine.manufacturer.iter().collect(),
+    ];
+    let product = root.product.clone().unwrap_or_default();
+    let model = system.machine.model.clone().unwrap_or_default();
+    let models = format!("{product}\n{model}").to_ascii_lowercase();
+    let row = levels.iter().find_map(|names| {
+        TABLE.iter().find(|row| {
+            names.iter().any(|name| names_vendor(name, row.vendor))
+                && (row.model.is_empty() || matches(&models, row.model))
+        })
     });
     row.map_or(STANDARD, |row| row.quirks)
 }
 
-/// Reports whether a word of the text begins with `prefix`: `hp` is in `HPE`, but not in
-/// `graphpad`.
-fn has_word(text: &str, prefix: &str) -> bool {
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    // Other names begin with `ami`, too.
-    words.any(|word| match prefix {
-        "ami" => word == prefix,
-        _ => word.starts_with(prefix),
-    })
+/// The longest name that counts only as a whole word: `ami` is not in `Amiga`.
+const SHORT_NAME: usize = 4;
+
+/// Reports whether a text contains one of the names of a vendor.
+fn names_vendor(text: &str, names: &[&str]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    // `Super Micro Computer, Inc.`
+    let joined = words.concat();
+    names
+        .iter()
+        .any(|name| words.contains(name) || (name.len() > SHORT_NAME && joined.contains(name)))
 }
 
 /// Reports whether the text contains a pattern, in which `#` is a digit and `?` is one or more
@@ -190,6 +208,8 @@ fn matches_here(text: &[u8], pattern: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::bmc::status::MachineStatus;
 
@@ -197,22 +217,22 @@ mod tests {
     fn vendor_row_is_found_by_vendor_and_model() {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         for (vendor, product, manufacturer, model, name) in [
-            (
-                "HPE",
-                "ProLiant DL360 Gen10",
-                "HPE",
-                "ProLiant DL360 Gen10",
-                "hpe",
-            ),
+            ("HPE", "ProLiant DL360 Gen10", "HPE", "ProLiant", "hpe"),
             ("Hp", "", "", "", "hpe"),
             ("Dell", "iDRAC", "Dell Inc.", "PowerEdge R640", "dell"),
             ("", "", "Dell Inc.", "PowerEdge R730", "dell-13g"),
             ("", "", "Dell Inc.", "PowerEdge C6320", "dell"),
             ("", "", "Dell Inc.", "PowerEdge FC430", "dell-13g"),
             ("Supermicro", "", "Supermicro", "SYS-1029P", "supermicro"),
+            ("", "", "Super Micro Computer, Inc.", "", "supermicro"),
             ("Lenovo", "", "Lenovo", "ThinkSystem SR650", "lenovo"),
             ("AMI", "AMI Redfish Server", "GIGABYTE", "R282", "ami"),
+            // The BMC takes precedence over the maker of the machine.
+            ("AMI", "", "Lenovo", "ThinkSystem SR635", "ami"),
+            ("", "iLO 5", "", "", "hpe"),
+            ("", "Lenovo XClarity Controller", "", "", "lenovo"),
             ("", "", "Amiga", "", "standard"),
+            ("", "", "Hpcorp", "", "standard"),
             ("", "", "Sushy Emulator", "", "standard"),
             ("", "", "", "", "standard"),
         ] {
@@ -229,10 +249,45 @@ mod tests {
                 },
                 ..System::default()
             };
+            let found = quirks(&root, &system).name;
+            assert_eq!(found, name, "{vendor} {product} {manufacturer} {model}");
+        }
+    }
+
+    #[test]
+    fn vendor_row_is_found_without_a_manufacturer() {
+        for (root, system, name) in [
+            (json!({"Oem": {"Hpe": {}}}), json!({}), "hpe"),
+            (
+                json!({"Oem": {"Ami": {}}}),
+                json!({"Manufacturer": "GIGABYTE"}),
+                "ami",
+            ),
+            (
+                json!({"Oem": {"Other": {}, "Supermicro": {}}}),
+                json!({}),
+                "supermicro",
+            ),
+            (json!({}), json!({"Oem": {"Lenovo": {}}}), "lenovo"),
+            (
+                json!({}),
+                json!({"Model": "PowerEdge R630", "Oem": {"Dell": {}}}),
+                "dell-13g",
+            ),
+            (
+                json!({}),
+                json!({"Links": {"ManagedBy": [
+                    {"@odata.id": "/redfish/v1/Managers/iDRAC.Embedded.1"}]}}),
+                "dell",
+            ),
+            (json!({}), json!({"Manufacturer": null}), "standard"),
+        ] {
+            let (found_root, found_system) =
+                (ServiceRoot::read(&root), System::read("/s", &system));
             assert_eq!(
-                quirks(&root, &system).name,
+                quirks(&found_root, &found_system).name,
                 name,
-                "{vendor} {manufacturer} {model}"
+                "{root} {system}"
             );
         }
     }

@@ -1,8 +1,13 @@
 //! One machine through Redfish: connecting, discovery, and sending changes.
 
 mod boot;
+mod collection;
+mod console;
+mod details;
 mod hardware;
+mod log;
 mod media;
+mod operation;
 mod power;
 
 use std::sync::Arc;
@@ -14,7 +19,7 @@ use serde_json::Value;
 use super::context::TaskContext;
 use super::discover;
 use super::error::BmcError;
-use super::error_body::is_temporary;
+use super::error_body::{is_temporary, named_settings};
 use super::fields::members;
 use super::quirks::{Quirks, quirks};
 use super::request::ChangeRequest;
@@ -46,7 +51,7 @@ enum ChangeResult {
     Accepted,
     /// The BMC refused the change for now, because the machine is in its self-test.
     Busy(BmcError),
-    /// The BMC refused the change.
+    /// The BMC refused the change, or the operation failed.
     Refused(BmcError),
 }
 
@@ -61,6 +66,8 @@ pub struct RedfishController {
     record: Option<ControllerRecord>,
     /// The wait before the next retry of a change that a busy machine refused.
     busy_wait: Duration,
+    /// The settings resource that a refusal named.
+    named_settings: Option<String>,
 }
 
 impl RedfishController {
@@ -92,6 +99,7 @@ impl RedfishController {
             system,
             record: target.record.clone(),
             busy_wait: FIRST_BUSY_WAIT,
+            named_settings: None,
         })
     }
 
@@ -273,9 +281,14 @@ impl RedfishController {
         let Some(response) = self.session.change(request, etag).await? else {
             return Ok(ChangeResult::Planned);
         };
+        if response.status == 202 {
+            return self.follow_operation(request, response).await;
+        }
         if response.is_success() {
             return Ok(ChangeResult::Accepted);
         }
+        let named = named_settings(&response.body, &self.system.path);
+        self.named_settings = named.or(self.named_settings.take());
         let error = response.refusal(&request.method.into(), &request.path);
         Ok(if self.is_busy(&response) {
             ChangeResult::Busy(error)

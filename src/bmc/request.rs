@@ -21,12 +21,23 @@ pub struct ChangeRequest {
     pub path: String,
     /// The JSON body.
     pub body: Value,
+    /// Whether the change waits for the next boot, as changes of a settings resource do.
+    pub waits_for_boot: bool,
 }
 
 impl ChangeRequest {
     /// Makes a request that changes properties of the resource at `path`.
     pub fn patch(path: &str, body: Value) -> Self {
         Self::new(ChangeMethod::Patch, path, body)
+    }
+
+    /// Makes a request that changes the settings resource at `path`, which take effect on the next
+    /// boot.
+    pub fn patch_settings(path: &str, body: Value) -> Self {
+        Self {
+            waits_for_boot: true,
+            ..Self::patch(path, body)
+        }
     }
 
     /// Makes a request that runs the action at `path`.
@@ -39,6 +50,7 @@ impl ChangeRequest {
             method,
             path: path.to_owned(),
             body,
+            waits_for_boot: false,
         }
     }
 }

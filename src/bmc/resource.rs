@@ -13,12 +13,16 @@ pub struct ServiceRoot {
     pub vendor: Option<String>,
     /// `iLO 6`, `Integrated Dell Remote Access Controller`, …
     pub product: Option<String>,
+    /// The names of the vendor extensions, which are the only vendor names of old services.
+    pub extensions: Vec<String>,
     /// The path of the collection of systems.
     pub systems: String,
     /// The path of the collection of managers.
     pub managers: String,
     /// The path of the collection of sessions; `None` if the BMC has no sessions.
     pub sessions: Option<String>,
+    /// Whether the BMC can send a collection together with its members.
+    pub can_expand: bool,
 }
 
 impl ServiceRoot {
@@ -34,10 +38,16 @@ impl ServiceRoot {
             Some(format!("{}/Sessions", service.trim_end_matches('/')))
         };
         Self {
-            vendor: fields.text("Vendor").or_else(|| oem_name(fields)),
+            vendor: fields.text("Vendor"),
             product: fields.text("Product"),
+            extensions: extensions(fields),
             systems: path("Systems"),
             managers: path("Managers"),
+            can_expand: fields
+                .object("ProtocolFeaturesSupported")
+                .object("ExpandQuery")
+                .boolean("NoLinks")
+                .unwrap_or_default(),
             sessions: fields
                 .object("Links")
                 .link("Sessions")
@@ -46,10 +56,11 @@ impl ServiceRoot {
     }
 }
 
-/// Returns the name of the vendor extension, which is the only vendor name of old services.
-fn oem_name(fields: Fields<'_>) -> Option<String> {
-    let oem = fields.value("Oem")?.as_object()?;
-    oem.keys().next().map(|name| cleaned(name, MAX_TEXT))
+/// Returns the names of the vendor extensions of a resource.
+fn extensions(fields: Fields<'_>) -> Vec<String> {
+    let extensions = fields.value("Oem").and_then(Value::as_object);
+    let names = extensions.into_iter().flat_map(|it| it.keys());
+    names.map(|name| cleaned(name, MAX_TEXT)).collect()
 }
 
 /// A system resource.
@@ -61,8 +72,12 @@ pub struct System {
     pub machine: MachineStatus,
     /// The stock-keeping unit: the service tag on Dell machines.
     pub sku: Option<String>,
+    /// The names of the vendor extensions.
+    pub extensions: Vec<String>,
     /// The firmware version.
     pub bios: Option<String>,
+    /// The identifiers of the boot order.
+    pub boot_order: Vec<String>,
     /// The supported boot targets; empty if the BMC does not list them.
     pub boot_targets: Vec<String>,
     /// Whether the system has a property for the URI of HTTP boot.
@@ -103,6 +118,10 @@ pub struct SystemLinks {
     pub boot_options: Option<String>,
     /// The firmware settings.
     pub bios: Option<String>,
+    /// Secure Boot.
+    pub secure_boot: Option<String>,
+    /// The event logs, in newer services.
+    pub logs: Option<String>,
     /// The managers.
     pub managers: Vec<String>,
 }
@@ -115,6 +134,7 @@ impl System {
         let identity = |name: &str| fields.text(name).filter(|text| !is_placeholder(text));
         let uuid = fields.raw("UUID").and_then(|text| text.trim().parse().ok());
         let reset = fields.object("Actions").object("#ComputerSystem.Reset");
+        let status = fields.object("Status");
         Self {
             path: path.to_owned(),
             machine: MachineStatus {
@@ -129,11 +149,18 @@ impl System {
                     mode: boot.text("BootSourceOverrideMode"),
                     uri: boot.raw("HttpBootUri").map(Secret::from),
                 },
-                health: fields.object("Status").text("Health"),
+                // Some BMCs report the health of the system only together with its parts.
+                health: status
+                    .text("Health")
+                    .or_else(|| status.text("HealthRollup")),
                 in_post: is_in_post(fields),
+                secure_boot: None,
+                boot_order: Vec::new(),
             },
             sku: identity("SKU"),
+            extensions: extensions(fields),
             bios: fields.text("BiosVersion"),
+            boot_order: boot.texts("BootOrder"),
             boot_targets: boot.texts("BootSourceOverrideTarget@Redfish.AllowableValues"),
             has_http_uri: boot.has("HttpBootUri"),
             settings: fields.object("@Redfish.Settings").link("SettingsObject"),
@@ -150,6 +177,8 @@ impl System {
                 media: fields.link("VirtualMedia"),
                 boot_options: boot.link("BootOptions"),
                 bios: fields.link("Bios"),
+                secure_boot: fields.link("SecureBoot"),
+                logs: fields.link("LogServices"),
                 managers: fields.object("Links").links("ManagedBy"),
             },
         }
@@ -193,7 +222,7 @@ mod tests {
         let root = ServiceRoot::read(&json!({
             "Oem": {"Hpe": {}}, "Links": {"Sessions": {"@odata.id": "/s"}},
         }));
-        assert_eq!(root.vendor.as_deref(), Some("Hpe"));
+        assert_eq!(root.extensions, ["Hpe"]);
         assert_eq!(root.systems, "/redfish/v1/Systems");
         assert_eq!(root.sessions.as_deref(), Some("/s"));
         let root = ServiceRoot::read(&json!({"SessionService": {"@odata.id": "/x/"}}));
@@ -220,6 +249,25 @@ mod tests {
         assert!(system.has_http_uri);
         assert_eq!(system.reset.unwrap().reset_types, ["On"]);
         assert_eq!(system.links.managers, ["/m/1"]);
+    }
+
+    #[test]
+    fn health_rollup_replaces_a_missing_health() {
+        for (status, health) in [
+            (
+                json!({"Health": "OK", "HealthRollup": "Critical"}),
+                Some("OK"),
+            ),
+            (
+                json!({"Health": null, "HealthRollup": "Warning"}),
+                Some("Warning"),
+            ),
+            (json!({"HealthRollup": "Critical"}), Some("Critical")),
+            (json!({"State": "Enabled"}), None),
+        ] {
+            let system = System::read("/", &json!({ "Status": status }));
+            assert_eq!(system.machine.health.as_deref(), health, "{status}");
+        }
     }
 
     #[test]

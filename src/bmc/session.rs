@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::context::TaskContext;
 use super::error::{BmcError, after_colon};
-use super::error_body::is_wrong_password;
+use super::error_body::{DenialCause, is_wrong_password};
 use super::fields::Fields;
 use super::request::{ChangeRequest, PlannedRequest};
 use super::transport::{Authorization, RedfishRequest, RedfishResponse, Transport};
@@ -90,15 +90,15 @@ impl RedfishSession {
             })
             .await?;
         match response.status {
-            401 => return Err(self.login_failed()),
+            401 => return Err(self.login_refused(&response)),
             // HPE iLO rejects a wrong password with 400. A second attempt with basic authentication
             // would count as a second failure.
             400 if is_wrong_password(&response.body) => return Err(self.login_failed()),
-            403 => return Err(self.not_allowed(&Method::POST, path, &response)),
+            403 => return Err(self.denied(&Method::POST, path, &response)),
             _ => {}
         }
         let is_success = response.is_success();
-        let Some(mut token) = response.token.filter(|_| is_success) else {
+        let Some(mut token) = response.token.clone().filter(|_| is_success) else {
             return self.use_basic();
         };
         self.context
@@ -108,15 +108,7 @@ impl RedfishSession {
         let id_in_body = Fields::of(&response.body)
             .raw("@odata.id")
             .map(str::to_owned);
-        // The header may hold a whole URL. Only its path counts: requests go to this BMC alone.
-        let location = response
-            .location
-            .map(|location| match location.split_once("://") {
-                Some((_, rest)) => rest
-                    .find('/')
-                    .map_or_else(String::new, |at| rest[at..].to_owned()),
-                None => location,
-            });
+        let location = response.location_path();
         self.session = location.or(id_in_body).filter(|path| path.starts_with('/'));
         Ok(())
     }
@@ -215,8 +207,8 @@ impl RedfishSession {
                     self.session = None;
                     self.open_session().await?;
                 }
-                401 => return Err(self.login_failed()),
-                403 => return Err(self.not_allowed(&method, path, &response)),
+                401 => return Err(self.login_refused(&response)),
+                403 => return Err(self.denied(&method, path, &response)),
                 _ => return Ok(response),
             }
         }
@@ -229,10 +221,31 @@ impl RedfishSession {
         }
     }
 
-    fn not_allowed(&self, method: &Method, path: &str, response: &RedfishResponse) -> BmcError {
-        BmcError::NotAllowed {
+    /// Makes the error for a login with status 401. Some BMCs use it for expired passwords, too.
+    fn login_refused(&self, response: &RedfishResponse) -> BmcError {
+        match DenialCause::find(&response.body) {
+            DenialCause::PasswordChangeRequired => self.password_change_required(),
+            DenialCause::License | DenialCause::Role => self.login_failed(),
+        }
+    }
+
+    fn password_change_required(&self) -> BmcError {
+        BmcError::PasswordChangeRequired {
+            url: self.transport.url().to_owned(),
             username: self.username.clone(),
-            action: format!("send `{method} {path}`{}", after_colon(&response.message)),
+        }
+    }
+
+    /// Makes the error for a request with status 403.
+    fn denied(&self, method: &Method, path: &str, response: &RedfishResponse) -> BmcError {
+        let action = format!("send `{method} {path}`{}", after_colon(&response.message));
+        match DenialCause::find(&response.body) {
+            DenialCause::PasswordChangeRequired => self.password_change_required(),
+            DenialCause::License => BmcError::LicenseRequired { action },
+            DenialCause::Role => BmcError::NotAllowed {
+                username: self.username.clone(),
+                action,
+            },
         }
     }
 

@@ -25,6 +25,30 @@ pub struct MachineStatus {
     pub health: Option<String>,
     /// Whether the firmware is in its power-on self-test, as far as the BMC reports it.
     pub in_post: bool,
+    /// Secure Boot. Only `status` reads it.
+    pub secure_boot: Option<SecureBoot>,
+    /// The boot order. Only `status` reads it.
+    pub boot_order: Vec<BootOption>,
+}
+
+/// The state of Secure Boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SecureBoot {
+    /// Whether Secure Boot was active during the current boot.
+    pub active: Option<bool>,
+    /// Whether Secure Boot will be active during the next boot.
+    pub enabled: Option<bool>,
+    /// The mode, in the words of the BMC: `UserMode`, `SetupMode`, …
+    pub mode: Option<String>,
+}
+
+/// One entry of the boot order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BootOption {
+    /// The identifier: `Boot0003`.
+    pub reference: String,
+    /// The name that the firmware shows.
+    pub name: Option<String>,
 }
 
 /// The power state of a machine.

@@ -1,9 +1,11 @@
 //! The tasks that commands run on machines, and their reports.
 
 use super::boot::{BootTarget, StaticAddress};
+use super::console::{ConsoleRequest, SolConsole};
 use super::error::BmcError;
 use super::hardware::Hardware;
 use super::identity;
+use super::log::{LogEntry, LogQuery};
 use super::power::PowerAction;
 use super::request::PlannedRequest;
 use super::status::MachineStatus;
@@ -39,6 +41,10 @@ pub enum BmcTask {
     EjectMedia,
     /// Reads the hardware of the machine.
     Hardware,
+    /// Reads the event logs, and follows them on request.
+    Log(LogQuery),
+    /// Prepares a serial console.
+    Console(ConsoleRequest),
     /// Reads the certificate of the BMC.
     Certificate,
 }
@@ -121,15 +127,19 @@ pub struct TaskResult {
     pub summary: String,
     /// The hardware of the machine.
     pub hardware: Option<Hardware>,
+    /// The entries of the event logs, the newest last.
+    pub log: Vec<LogEntry>,
+    /// The prepared console.
+    pub console: Option<SolConsole>,
 }
 
 impl TaskResult {
-    /// Makes a result without hardware.
+    /// Makes a result of a change.
     pub fn new(changed: bool, summary: impl Into<String>) -> Self {
         Self {
             changed,
             summary: summary.into(),
-            hardware: None,
+            ..Self::default()
         }
     }
 }

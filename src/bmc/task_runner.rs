@@ -11,6 +11,8 @@ use super::context::TaskContext;
 use super::controller::Controller;
 use super::error::BmcError;
 use super::identity;
+use super::log::LogQuery;
+use super::log_task::read_log;
 use super::power::PowerAction;
 use super::redfish::RedfishController;
 use super::services::Services;
@@ -69,7 +71,7 @@ pub async fn run_task(
                     }
                 };
                 let _ = tokio::time::timeout(LOGIN_TIME, logged_in).await;
-                Err(BmcError::Interrupted)
+                interrupted(&job.task)
             }
         }
     };
@@ -86,6 +88,17 @@ pub async fn run_task(
         report.result = Err(error);
     }
     report
+}
+
+/// Returns the result of an interrupted task. An interrupt is the usual end of a log that is
+/// followed.
+fn interrupted(task: &BmcTask) -> Result<TaskResult, BmcError> {
+    match task {
+        BmcTask::Log(LogQuery {
+            follow: Some(_), ..
+        }) => Ok(TaskResult::default()),
+        _ => Err(BmcError::Interrupted),
+    }
 }
 
 /// Masks the secrets in the URLs of a task: boot tokens and query strings.
@@ -111,15 +124,13 @@ fn mask_urls(task: &BmcTask, context: &TaskContext) {
 /// Returns the middle of a text that differs from another text: the token in a URL.
 fn differing_part<'t>(text: &'t str, other: &str) -> &'t str {
     let is_same = |(left, right): &(char, char)| left == right;
-    let prefix = text.chars().zip(other.chars()).take_while(is_same);
-    let prefix: usize = prefix.map(|(left, _)| left.len_utf8()).sum();
-    let rest = &text[prefix..];
-    let suffix = rest.chars().rev().zip(other.chars().rev());
-    let suffix: usize = suffix
-        .take_while(is_same)
-        .map(|(left, _)| left.len_utf8())
-        .sum();
-    &rest[..rest.len() - suffix]
+    let common_prefix = text.chars().zip(other.chars()).take_while(is_same);
+    let prefix_length: usize = common_prefix.map(|(left, _)| left.len_utf8()).sum();
+    let rest = &text[prefix_length..];
+    let backwards = rest.chars().rev().zip(other.chars().rev());
+    let common_suffix = backwards.take_while(is_same);
+    let suffix_length: usize = common_suffix.map(|(left, _)| left.len_utf8()).sum();
+    &rest[..rest.len() - suffix_length]
 }
 
 /// Waits until the operator stops the command.
@@ -151,13 +162,30 @@ async fn perform(
     match identity::check(&job.target.host, record.as_ref(), controller.machine()) {
         Ok(()) => save_identity(controller, &job.target, services, context).await?,
         // A task that only reads shows the other machine, with a note.
-        Err(error) if matches!(job.task, BmcTask::Status | BmcTask::Hardware) => {
+        Err(error)
+            if matches!(
+                job.task,
+                BmcTask::Status | BmcTask::Hardware | BmcTask::Log(_)
+            ) =>
+        {
             context.note(&error.to_string());
         }
         Err(error) => return Err(error),
     }
     match &job.task {
-        BmcTask::Status | BmcTask::Certificate => Ok(TaskResult::default()),
+        BmcTask::Status => {
+            controller.read_details().await?;
+            Ok(TaskResult::default())
+        }
+        BmcTask::Certificate => Ok(TaskResult::default()),
+        BmcTask::Log(query) => read_log(controller, query, context).await,
+        BmcTask::Console(request) => {
+            let console = controller.console(*request, &job.target, services, context);
+            Ok(TaskResult {
+                console: Some(console.await?),
+                ..TaskResult::default()
+            })
+        }
         BmcTask::Power(action) => change_power(controller, *action, context).await,
         BmcTask::Boot(boot) => set_boot(controller, &job.target, boot, context).await,
         BmcTask::InsertMedia { url, boot } => {
@@ -199,29 +227,19 @@ async fn change_power(
     context: &TaskContext,
 ) -> Result<TaskResult, BmcError> {
     let before = controller.machine().power;
-    let changed = controller.change_power(action).await?;
-    let done = effect_on(before, action);
-    if changed {
-        context.record_change(done.to_owned());
-    }
-    Ok(TaskResult::new(
-        changed,
-        match (changed, context.dry_run) {
-            (true, true) => format!("would be {done}"),
-            (true, false) => done.to_owned(),
-            (false, true) => format!("would not change: already {before}"),
-            (false, false) => format!("already {before}"),
-        },
-    ))
-}
-
-/// Returns what a power action does in a power state: actions that restart a machine start one that
-/// is off.
-fn effect_on(before: PowerState, action: PowerAction) -> &'static str {
-    match before {
-        PowerState::Off => PowerAction::On.past_tense(),
-        _ => action.past_tense(),
-    }
+    let effect = controller.change_power(action).await?;
+    let Some(effect) = effect else {
+        let summary = if context.dry_run {
+            format!("would not change: already {before}")
+        } else {
+            format!("already {before}")
+        };
+        return Ok(TaskResult::new(false, summary));
+    };
+    let done = effect.past_tense();
+    context.record_change(done.to_owned());
+    let would_be = if context.dry_run { "would be " } else { "" };
+    Ok(TaskResult::new(true, format!("{would_be}{done}")))
 }
 
 async fn set_boot(
@@ -230,6 +248,10 @@ async fn set_boot(
     boot: &BootTask,
     context: &TaskContext,
 ) -> Result<TaskResult, BmcError> {
+    if boot.reboot {
+        // An override without a reset would wait for some later boot.
+        controller.check_power(reboot_action(controller)).await?;
+    }
     if let Some(address) = &boot.address {
         controller.set_static_address(address).await?;
     }
@@ -273,19 +295,29 @@ async fn set_boot(
     if !boot.reboot {
         return Ok(TaskResult::new(changed, summary));
     }
-    let before = machine.power;
-    let action = match before {
-        PowerState::Off | PowerState::PoweringOff => PowerAction::On,
-        _ => PowerAction::Reset,
-    };
-    controller.change_power(action).await?;
-    let done = effect_on(before, action);
-    context.record_change(done.to_owned());
+    let rebooted = controller.change_power(reboot_action(controller)).await;
+    let effect = rebooted.inspect_err(|_| {
+        context.note(&format!(
+            "{summary}, and not rebooted: its next boot is affected"
+        ));
+    })?;
+    let done = effect.map_or("already on", PowerAction::past_tense);
+    if effect.is_some() {
+        context.record_change(done.to_owned());
+    }
     let would_be = if context.dry_run { "would be " } else { "" };
     Ok(TaskResult::new(
         true,
         format!("{summary}; {would_be}{done}"),
     ))
+}
+
+/// Returns the power action that boots a machine: a machine that is off is started.
+fn reboot_action(controller: &Controller) -> PowerAction {
+    match controller.machine().power {
+        PowerState::Off | PowerState::PoweringOff => PowerAction::On,
+        _ => PowerAction::Reset,
+    }
 }
 
 async fn insert_media(
@@ -295,6 +327,9 @@ async fn insert_media(
     boot: bool,
     context: &TaskContext,
 ) -> Result<TaskResult, BmcError> {
+    if boot {
+        controller.check_power(reboot_action(controller)).await?;
+    }
     let changed = controller.insert_media(url).await?;
     let summary = match (changed, context.dry_run) {
         (true, true) => "would be inserted",

@@ -171,9 +171,11 @@ impl Transport {
                 return Err(TransportFailure::Permanent(error));
             };
             let response = self.exchange(request, url.clone(), remaining).await?;
+            // A BMC that redirects has not carried out the request, so the same request is sent
+            // again. Status 303 names another resource with the result of a finished request.
             let is_redirect = match response.status {
-                307 | 308 => true,
-                301..=303 => request.method == Method::GET,
+                301 | 302 | 307 | 308 => true,
+                303 => request.method == Method::GET,
                 _ => false,
             };
             if !is_redirect {

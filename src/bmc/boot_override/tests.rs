@@ -87,6 +87,13 @@ fn smallest_request_comes_first_and_vendors_differ() {
             with("Supermicro", none),
             "/s: Once Pxe UEFI, /s: - Pxe -, /s: Continuous Pxe UEFI",
         ),
+        // A settings resource comes before an override for every boot.
+        (
+            BootTarget::Pxe,
+            with("Supermicro", settings),
+            "/s: Once Pxe UEFI, /s: - Pxe -, /s/SD: Once Pxe UEFI, /s/SD: - Pxe -, \
+             /s: Continuous Pxe UEFI, /s/SD: Continuous Pxe UEFI",
+        ),
         (
             BootTarget::Pxe,
             with("AMI", settings),
@@ -120,7 +127,8 @@ fn smallest_request_comes_first_and_vendors_differ() {
         ),
     ] {
         let quirks = quirks(&ServiceRoot::default(), &system);
-        let requests = request(target.clone()).override_requests(&system, &quirks);
+        let settings = system.settings.as_deref();
+        let requests = request(target.clone()).override_requests(&system, settings, &quirks);
         let requests: Vec<_> = requests.iter().map(formatted).collect();
         assert_eq!(requests.join(", "), expected, "{target:?}");
     }

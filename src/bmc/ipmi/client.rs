@@ -5,22 +5,25 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
+use super::sel::parse_sel;
 use super::text::{IpmiText, SessionFailure, boot_arguments, power_arguments};
 use crate::bmc::boot::BootTarget;
+use crate::bmc::console::SolConsole;
 use crate::bmc::context::TaskContext;
 use crate::bmc::error::BmcError;
+use crate::bmc::log::LogEntry;
 use crate::bmc::power::PowerAction;
 use crate::bmc::request::PlannedRequest;
 use crate::bmc::status::MachineStatus;
 use crate::machine::{Secret, cleaned};
 
-const PROGRAM: &str = "ipmitool";
+pub(super) const PROGRAM: &str = "ipmitool";
 
 /// The time limit of one command: opening a session, and one request with its retries.
 const COMMAND_TIME: Duration = Duration::from_secs(30);
 
-/// The number of output bytes to keep. No command that is used here prints a tenth of it.
-const OUTPUT_LIMIT: u64 = 64 << 10;
+/// The number of output bytes to keep. An event log of 16,000 entries fits.
+const OUTPUT_LIMIT: u64 = 4 << 20;
 
 /// The longest message of `ipmitool` to show, in bytes.
 const MESSAGE_LIMIT: usize = 200;
@@ -76,13 +79,14 @@ impl IpmiClient {
     /// See [`BmcError`].
     pub async fn machine(&mut self) -> Result<MachineStatus, BmcError> {
         let status = self.run_checked(&["chassis", "status"]).await?;
-        let power = IpmiText::new(&status).power();
-        let power = power.ok_or_else(|| malformed("chassis status", "no line `System Power`"))?;
+        let power = IpmiText::new(&status)
+            .power()
+            .ok_or_else(|| malformed("chassis status", "no line `System Power`"))?;
         // Some BMCs lack the rest. A machine without an identity is not refused.
         let boot = self.run(&["chassis", "bootparam", "get", "5"]).await?;
         let guid = self.run(&["mc", "guid"]).await?;
-        let fru = self.run(&["fru", "print", "0"]).await?;
-        let fru = IpmiText::new(&fru.stdout);
+        let fru_output = self.run(&["fru", "print", "0"]).await?;
+        let fru = IpmiText::new(&fru_output.stdout);
         let mut manufacturer =
             fru.field(&["Product Manufacturer", "Board Mfg", "Chassis Manufacturer"]);
         if manufacturer.is_none() {
@@ -96,8 +100,7 @@ impl IpmiClient {
             serial: fru.field(&["Product Serial", "Chassis Serial"]),
             uuid: IpmiText::new(&guid.stdout).guid(),
             boot: IpmiText::new(&boot.stdout).boot().unwrap_or_default(),
-            health: None,
-            in_post: false,
+            ..MachineStatus::default()
         })
     }
 
@@ -126,8 +129,9 @@ impl IpmiClient {
         let output = self
             .run_checked(&["chassis", "bootparam", "get", "5"])
             .await?;
-        let boot = IpmiText::new(&output).boot();
-        let boot = boot.ok_or_else(|| malformed("chassis bootparam get 5", "no boot flags"))?;
+        let boot = IpmiText::new(&output)
+            .boot()
+            .ok_or_else(|| malformed("chassis bootparam get 5", "no boot flags"))?;
         // The mode is not compared: pyghmi and some Supermicro boards drop the EFI flag, and
         // firmware in UEFI mode follows its own setup.
         let actual = match boot.enabled.as_deref() {
@@ -141,6 +145,49 @@ impl IpmiClient {
             property: "the boot device".to_owned(),
             expected: expected.to_owned(),
             actual,
+        })
+    }
+
+    /// Reads the system event log, in the order of the BMC.
+    ///
+    /// # Errors
+    /// See [`BmcError`].
+    pub async fn sel(&mut self) -> Result<Vec<LogEntry>, BmcError> {
+        // Finds the cipher suite, and fails if there is no log.
+        self.run_checked(&["sel", "info"]).await?;
+        // Verbose output repeats the date in the place of the time.
+        let output = self.run_once(&["-c"], &["sel", "list"]).await?;
+        if !output.status.success() {
+            return Err(self.failed(&["sel", "list"], &output));
+        }
+        Ok(parse_sel(&self.context.masked(&output.stdout)))
+    }
+
+    /// Prepares a console over the serial port of the machine (serial over LAN). With `take_over`,
+    /// ends another session on it first.
+    ///
+    /// # Errors
+    /// [`BmcError::NoConsole`] when serial over LAN is disabled; otherwise see [`BmcError`].
+    pub async fn sol_console(&mut self, take_over: bool) -> Result<SolConsole, BmcError> {
+        let info = self.run(&["sol", "info"]).await?;
+        if IpmiText::new(&info.stdout).sol_enabled() == Some(false) {
+            return Err(BmcError::NoConsole {
+                message: "serial over LAN is disabled on the BMC".to_owned(),
+                help: "enable it on the web page of the BMC, or run `ipmitool … sol set enabled \
+                       true`"
+                    .to_owned(),
+            });
+        }
+        if take_over {
+            // The BMC refuses this if there is no other session.
+            self.run(&["sol", "deactivate"]).await?;
+        }
+        Ok(SolConsole {
+            host: self.host.clone(),
+            port: self.port,
+            username: self.username.clone(),
+            password: self.password.clone(),
+            cipher_suite: CIPHER_SUITES[self.cipher_suite],
         })
     }
 
@@ -161,19 +208,25 @@ impl IpmiClient {
     async fn run_checked(&mut self, arguments: &[&str]) -> Result<String, BmcError> {
         let output = self.run(arguments).await?;
         if output.status.success() {
-            return Ok(output.stdout);
+            Ok(output.stdout)
+        } else {
+            Err(self.failed(arguments, &output))
         }
+    }
+
+    fn failed(&self, arguments: &[&str], output: &CommandOutput) -> BmcError {
         let command = format!("{PROGRAM} {}", arguments.join(" "));
-        Err(BmcError::Program {
-            message: format!("`{command}` failed: {}", self.last_message(&output)),
+        BmcError::Program {
+            message: format!("`{command}` failed: {}", self.last_message(output)),
             help: format!("run `{command}` by hand for more detail"),
-        })
+        }
     }
 
     /// Runs a command with the first cipher suite that the BMC supports.
     async fn run(&mut self, arguments: &[&str]) -> Result<CommandOutput, BmcError> {
         loop {
-            let output = self.run_once(arguments).await?;
+            // Only verbose output explains why a session cannot be opened.
+            let output = self.run_once(&["-v"], arguments).await?;
             if output.status.success() {
                 return Ok(output);
             }
@@ -202,24 +255,26 @@ impl IpmiClient {
         }
     }
 
-    async fn run_once(&self, arguments: &[&str]) -> Result<CommandOutput, BmcError> {
+    async fn run_once(
+        &self,
+        format: &[&str],
+        arguments: &[&str],
+    ) -> Result<CommandOutput, BmcError> {
         let time_limit = self
             .context
             .remaining()
             .unwrap_or_default()
             .min(COMMAND_TIME);
-        let mut command = Command::new(PROGRAM);
+        let mut command = std::process::Command::new(PROGRAM);
         command
-            // Only verbose output explains why a session cannot be opened.
-            .args(["-v", "-I", "lanplus", "-E", "-N", "2", "-R", "3"])
+            .args(format)
+            .args(["-I", "lanplus", "-E", "-N", "2", "-R", "3"])
             .args(["-C", CIPHER_SUITES[self.cipher_suite], "-H", &self.host])
             .args(["-p", &self.port.to_string(), "-U", &self.username])
-            .args(arguments)
-            // Keep its own variables, and the secrets of other programs, away from it.
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .env("LC_ALL", "C")
-            .env("IPMI_PASSWORD", self.password.expose())
+            .args(arguments);
+        restrict_environment(&mut command, &self.password);
+        let mut command = Command::from(command);
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -260,6 +315,19 @@ impl IpmiClient {
         let message = lines.rfind(is_useful).unwrap_or("no session");
         cleaned(&self.context.printable(message), MESSAGE_LIMIT)
     }
+}
+
+/// Gives `ipmitool` the password, and keeps its own variables and the secrets of other programs away
+/// from it. Its times are in UTC.
+pub(super) fn restrict_environment(command: &mut std::process::Command, password: &Secret) {
+    let inherited = ["PATH", "TERM"].map(|name| (name, std::env::var_os(name)));
+    command.env_clear().env("LC_ALL", "C").env("TZ", "UTC");
+    for (name, value) in inherited {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command.env("IPMI_PASSWORD", password.expose());
 }
 
 /// Reads a pipe to its end and keeps the first [`OUTPUT_LIMIT`] bytes.

@@ -6,11 +6,13 @@ use tokio::time::Instant;
 use super::client::IpmiClient;
 use crate::bmc::boot::{BootRequest, OverrideResult};
 use crate::bmc::boot_override::OverrideCheck;
+use crate::bmc::console::SolConsole;
 use crate::bmc::context::TaskContext;
 use crate::bmc::error::BmcError;
 use crate::bmc::hardware::Hardware;
 use crate::bmc::identity::same_uuid;
-use crate::bmc::power::{POWER_CHANGE_TIME, PowerAction, plan};
+use crate::bmc::log::{LogEntry, LogQuery};
+use crate::bmc::power::{POWER_CHANGE_TIME, PowerAction, PowerSequence, plan};
 use crate::bmc::resource::System;
 use crate::bmc::services::Services;
 use crate::bmc::status::{MachineStatus, PowerState};
@@ -19,6 +21,15 @@ use crate::machine::{ControllerRecord, SystemUuid};
 
 /// The interval between two reads of a power state that changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The chassis control commands of IPMI, by the reset types of Redfish with the same effect.
+const RESET_TYPES: [(&str, PowerAction); 5] = [
+    ("On", PowerAction::On),
+    ("ForceOff", PowerAction::Off),
+    ("GracefulShutdown", PowerAction::Graceful),
+    ("PowerCycle", PowerAction::Cycle),
+    ("ForceRestart", PowerAction::Reset),
+];
 
 /// One machine behind a BMC that speaks IPMI.
 pub struct IpmiController {
@@ -75,41 +86,68 @@ impl IpmiController {
         self.record.as_ref()
     }
 
-    /// Changes the power and waits for the result. Returns whether there was anything to do.
+    /// Changes the power and waits for the result. Returns what was done, or `None` if there was
+    /// nothing to do.
     ///
     /// # Errors
     /// See [`BmcError`].
-    pub async fn change_power(&mut self, action: PowerAction) -> Result<bool, BmcError> {
-        let client = self.client.as_mut().ok_or(BmcError::Interrupted)?;
-        // IPMI supports every action, so the plan is empty only if there is nothing to do.
-        let steps = plan(action, self.machine.power, &[]).unwrap_or_default();
-        let Some(last_step) = steps.last() else {
-            return Ok(false);
-        };
-        let action = match self.machine.power {
-            PowerState::Off => PowerAction::On,
-            _ => action,
-        };
+    pub async fn change_power(
+        &mut self,
+        action: PowerAction,
+    ) -> Result<Option<PowerAction>, BmcError> {
         self.context.report_progress("changing the power");
-        client.change_power(action).await?;
-        if self.context.dry_run {
-            return Ok(true);
-        }
-        let deadline = Instant::now() + POWER_CHANGE_TIME;
-        loop {
-            self.machine = client.machine().await?;
-            let power = self.machine.power;
-            if power == last_step.until || power == PowerState::Unknown {
-                return Ok(true);
+        let supported = RESET_TYPES.map(|(reset_type, _)| reset_type.to_owned());
+        // IPMI supports every action, so the list is empty only if there is nothing to do.
+        let sequences = plan(action, self.machine.power, &supported).unwrap_or_default();
+        let mut refusal = None;
+        for sequence in &sequences {
+            match self.run_sequence(sequence, action).await {
+                Ok(()) => return Ok(Some(sequence.effect)),
+                // `ipmitool` reports a refused request like any other failure.
+                Err(error @ BmcError::Program { .. }) if refusal.is_none() => {
+                    refusal = Some(error);
+                }
+                Err(BmcError::Program { .. }) => {}
+                Err(error) => return Err(error),
             }
-            if action != PowerAction::Graceful && Instant::now() >= deadline {
-                return Err(BmcError::PowerUnchanged {
-                    expected: last_step.until.to_string(),
-                    actual: power.to_string(),
-                });
-            }
-            self.context.pause(POLL_INTERVAL).await?;
         }
+        refusal.map_or(Ok(None), Err)
+    }
+
+    async fn run_sequence(
+        &mut self,
+        sequence: &PowerSequence,
+        action: PowerAction,
+    ) -> Result<(), BmcError> {
+        let client = self.client.as_mut().ok_or(BmcError::Interrupted)?;
+        for step in &sequence.steps {
+            let command = RESET_TYPES
+                .iter()
+                .find(|(name, _)| step.reset_types.contains(name));
+            let Some((_, command)) = command else {
+                continue;
+            };
+            client.change_power(*command).await?;
+            if self.context.dry_run {
+                continue;
+            }
+            let deadline = Instant::now() + POWER_CHANGE_TIME;
+            loop {
+                self.machine = client.machine().await?;
+                let power = self.machine.power;
+                if power == step.until || power == PowerState::Unknown {
+                    break;
+                }
+                if action != PowerAction::Graceful && Instant::now() >= deadline {
+                    return Err(BmcError::PowerUnchanged {
+                        expected: step.until.to_string(),
+                        actual: power.to_string(),
+                    });
+                }
+                self.context.pause(POLL_INTERVAL).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Sets a one-time boot override.
@@ -128,6 +166,31 @@ impl IpmiController {
         } else {
             OverrideResult::Set { every_boot: false }
         })
+    }
+
+    /// Reads the selected entries of the system event log, the newest last.
+    ///
+    /// # Errors
+    /// See [`BmcError`].
+    pub async fn read_log(&mut self, query: &LogQuery) -> Result<Vec<LogEntry>, BmcError> {
+        let client = self.client.as_mut().ok_or(BmcError::Interrupted)?;
+        let is_other = |name: &String| !name.eq_ignore_ascii_case("SEL");
+        if let Some(name) = query.log.as_ref().filter(|name| is_other(name)) {
+            let message = format!("the BMC has no log `{name}`; IPMI has only `SEL`");
+            return Err(BmcError::NoLog { message });
+        }
+        self.context.report_progress("reading the event log");
+        Ok(query.select(vec![client.sel().await?]))
+    }
+
+    /// Prepares a console over the serial port of the machine (serial over LAN).
+    ///
+    /// # Errors
+    /// See [`BmcError`].
+    pub async fn console(&mut self, take_over: bool) -> Result<SolConsole, BmcError> {
+        let client = self.client.as_mut().ok_or(BmcError::Interrupted)?;
+        self.context.report_progress("preparing the console");
+        client.sol_console(take_over).await
     }
 
     /// Returns the hardware of the machine, as far as IPMI reports it.

@@ -34,9 +34,8 @@ impl<'a> IpmiText<'a> {
     /// Reads the first of several fields of `fru print` or `mc info` that holds a real value.
     pub fn field(&self, names: &[&str]) -> Option<String> {
         let mut values = names.iter().filter_map(|name| self.value(name));
-        let known = values.find(|value| !is_placeholder(value))?;
-        let known = cleaned(known, VALUE_LIMIT);
-        (!known.is_empty() && !known.starts_with("Unknown")).then_some(known)
+        let value = cleaned(values.find(|value| !is_placeholder(value))?, VALUE_LIMIT);
+        (!value.is_empty() && !value.starts_with("Unknown")).then_some(value)
     }
 
     /// Reads the boot flags from `chassis bootparam get 5`. Two of their five bytes matter.
@@ -70,6 +69,11 @@ impl<'a> IpmiText<'a> {
             mode: Some(mode.to_owned()),
             uri: None,
         })
+    }
+
+    /// Reads from `sol info` whether serial over LAN is enabled.
+    pub fn sol_enabled(&self) -> Option<bool> {
+        self.value("Enabled")?.parse().ok()
     }
 
     fn value(&self, name: &str) -> Option<&'a str> {

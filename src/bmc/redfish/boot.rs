@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use serde_json::{Map, json};
@@ -42,24 +43,78 @@ impl RedfishController {
             self.session.get(&options).await?;
         }
         loop {
-            let mut failure = None;
-            let mut is_busy = false;
-            for change in request.override_requests(&self.system, &self.quirks) {
-                match self.try_override(request, &change).await? {
-                    Attempt::Done(result) => return Ok(result),
-                    Attempt::Busy => {
-                        is_busy = true;
-                        break;
-                    }
-                    // A false success is more informative than the refusals that follow it.
-                    Attempt::Failed(error @ BmcError::NotApplied { .. }) => failure = Some(error),
-                    Attempt::Failed(error) => failure = failure.or(Some(error)),
+            match self.try_all_overrides(request).await? {
+                Attempt::Done(result) => return Ok(result),
+                Attempt::Busy => self.wait_for_self_test().await?,
+                Attempt::Failed(error) => return Err(self.with_boot_targets(request, error)),
+            }
+        }
+    }
+
+    /// Sends each form of an override until the BMC reports the override.
+    async fn try_all_overrides(&mut self, request: &BootRequest) -> Result<Attempt, BmcError> {
+        let (mut failure, mut every_boot) = (None, None);
+        let mut changes = self.override_requests(request);
+        while let Some(change) = changes.pop_front() {
+            // After an override that applies to every boot, only the settings resource can be
+            // better.
+            if every_boot.is_some() && !change.waits_for_boot {
+                continue;
+            }
+            let knew_settings = self.settings_path().is_some();
+            match self.try_override(request, &change).await? {
+                Attempt::Done(result @ OverrideResult::Set { every_boot: true }) => {
+                    every_boot = Some(result);
                 }
+                Attempt::Done(result) => return Ok(Attempt::Done(result)),
+                Attempt::Busy => return Ok(Attempt::Busy),
+                // A false success is more informative than the refusals that follow it.
+                Attempt::Failed(error @ BmcError::NotApplied { .. }) => failure = Some(error),
+                Attempt::Failed(error) => failure = failure.or(Some(error)),
             }
-            match failure {
-                Some(error) if !is_busy => return Err(error),
-                _ => self.wait_for_self_test().await?,
+            if !knew_settings && self.settings_path().is_some() {
+                // The refusal named the settings resource.
+                changes = self.override_requests(request);
             }
+        }
+        Ok(match (every_boot, failure) {
+            (Some(result), _) => Attempt::Done(result),
+            (None, Some(error)) => Attempt::Failed(error),
+            (None, None) => Attempt::Busy,
+        })
+    }
+
+    fn override_requests(&self, request: &BootRequest) -> VecDeque<ChangeRequest> {
+        let mut quirks = self.quirks;
+        quirks.settings_first |= self.named_settings.is_some();
+        let settings = self.settings_path();
+        let requests = request.override_requests(&self.system, settings, &quirks);
+        requests.into()
+    }
+
+    /// Returns the path of the settings resource that the system lists, or that a refusal named.
+    fn settings_path(&self) -> Option<&str> {
+        let named = self.named_settings.as_deref();
+        named.or(self.system.settings.as_deref())
+    }
+
+    /// Adds the boot targets that the BMC supports to a refusal.
+    fn with_boot_targets(&self, request: &BootRequest, error: BmcError) -> BmcError {
+        let supported = self.system.boot_targets.clone();
+        let is_refused = match &error {
+            BmcError::Refused { .. } => true,
+            BmcError::OperationFailed { .. } | BmcError::NotApplied { .. } => {
+                !request.is_listed(&self.system)
+            }
+            _ => false,
+        };
+        if !is_refused || supported.is_empty() {
+            return error;
+        }
+        BmcError::BootTargetRefused {
+            refusal: error.to_string(),
+            target: request.target_name(&self.system),
+            supported,
         }
     }
 
@@ -69,8 +124,7 @@ impl RedfishController {
         request: &BootRequest,
         change: &ChangeRequest,
     ) -> Result<Attempt, BmcError> {
-        let is_settings = change.path != self.system.path;
-        let etag = if is_settings {
+        let etag = if change.waits_for_boot {
             self.session.get(&change.path).await?.etag
         } else {
             self.system.etag.clone()
@@ -84,20 +138,19 @@ impl RedfishController {
         };
         let mut reads = 0;
         loop {
-            let (property, expected, actual) =
-                match self.read_back(request, change, is_settings).await? {
-                    OverrideCheck::Active => {
-                        return Ok(Attempt::Done(OverrideResult::Set { every_boot: false }));
-                    }
-                    OverrideCheck::ActiveEveryBoot => {
-                        return Ok(Attempt::Done(OverrideResult::Set { every_boot: true }));
-                    }
-                    OverrideCheck::Mismatch {
-                        property,
-                        expected,
-                        actual,
-                    } => (property, expected, actual),
-                };
+            let (property, expected, actual) = match self.read_back(request, change).await? {
+                OverrideCheck::Active => {
+                    return Ok(Attempt::Done(OverrideResult::Set { every_boot: false }));
+                }
+                OverrideCheck::ActiveEveryBoot => {
+                    return Ok(Attempt::Done(OverrideResult::Set { every_boot: true }));
+                }
+                OverrideCheck::Mismatch {
+                    property,
+                    expected,
+                    actual,
+                } => (property, expected, actual),
+            };
             if let Some(error) = refusal {
                 return Ok(Attempt::Failed(error));
             }
@@ -118,17 +171,22 @@ impl RedfishController {
         &mut self,
         request: &BootRequest,
         change: &ChangeRequest,
-        is_settings: bool,
     ) -> Result<OverrideCheck, BmcError> {
         self.refresh().await?;
-        let check = request.check(&self.system.machine.boot, &self.system);
-        if !is_settings || !matches!(check, OverrideCheck::Mismatch { .. }) {
-            return Ok(check);
+        let current = request.check(&self.system.machine.boot, &self.system);
+        if !change.waits_for_boot || current == OverrideCheck::Active {
+            return Ok(current);
         }
         // The settings resource reports pending values until they take effect.
         let response = self.session.get(&change.path).await?;
-        let pending = System::read(&change.path, &response.body);
-        Ok(request.check(&pending.machine.boot, &self.system))
+        let settings = System::read(&change.path, &response.body);
+        let pending = request.check(&settings.machine.boot, &self.system);
+        Ok(match (current, pending) {
+            (OverrideCheck::ActiveEveryBoot, OverrideCheck::Mismatch { .. }) => {
+                OverrideCheck::ActiveEveryBoot
+            }
+            (_, pending) => pending,
+        })
     }
 
     /// Sets a static address for HTTP boot in the firmware settings, if their names are known. The
@@ -181,7 +239,8 @@ impl RedfishController {
             return Ok(());
         }
         let etag = self.session.get(&settings).await?.etag;
-        let request = ChangeRequest::patch(&settings, json!({ "Attributes": attributes }));
+        let attributes = json!({ "Attributes": attributes });
+        let request = ChangeRequest::patch_settings(&settings, attributes);
         match self.send(&request, etag.as_deref()).await? {
             ChangeResult::Planned => Ok(()),
             ChangeResult::Accepted => {

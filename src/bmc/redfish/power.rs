@@ -4,16 +4,64 @@ use tokio::time::Instant;
 use super::{ChangeResult, POLL_INTERVAL, RedfishController};
 use crate::bmc::error::BmcError;
 use crate::bmc::fields::Fields;
-use crate::bmc::power::{POWER_CHANGE_TIME, PowerAction, PowerStep, plan};
+use crate::bmc::power::{POWER_CHANGE_TIME, PowerAction, PowerSequence, PowerStep, plan};
 use crate::bmc::request::ChangeRequest;
 use crate::bmc::status::PowerState;
 
+/// The result of one reset request.
+enum ResetResult {
+    /// Under `--dry-run`: recorded, not sent.
+    Planned,
+    /// The BMC accepted the request.
+    Accepted,
+    /// The BMC refused every reset type of the step.
+    Refused(BmcError),
+}
+
+/// The result of one sequence of reset requests.
+enum SequenceResult {
+    /// The machine is in the requested state, or would be.
+    Done,
+    /// The BMC refused the first request, and nothing changed.
+    Refused(BmcError),
+}
+
 impl RedfishController {
-    /// Changes the power and waits for the result. Returns whether there was anything to do.
+    /// Checks that the BMC supports a power action, without changing anything.
+    ///
+    /// # Errors
+    /// [`BmcError::Unsupported`].
+    pub async fn check_power(&mut self, action: PowerAction) -> Result<(), BmcError> {
+        self.power_sequences(action).await.map(drop)
+    }
+
+    /// Changes the power and waits for the result. Returns what was done, or `None` if there was
+    /// nothing to do.
     ///
     /// # Errors
     /// See [`BmcError`].
-    pub async fn change_power(&mut self, action: PowerAction) -> Result<bool, BmcError> {
+    pub async fn change_power(
+        &mut self,
+        action: PowerAction,
+    ) -> Result<Option<PowerAction>, BmcError> {
+        let (target, sequences) = self.power_sequences(action).await?;
+        let mut refusal = None;
+        for sequence in &sequences {
+            match self.run_sequence(&target, sequence, action).await? {
+                SequenceResult::Done => return Ok(Some(sequence.effect)),
+                SequenceResult::Refused(error) => {
+                    refusal = Some(BmcError::or_clearer(refusal, error));
+                }
+            }
+        }
+        refusal.map_or(Ok(None), Err)
+    }
+
+    /// Returns the path of the reset action, and the sequences of requests for a power action.
+    async fn power_sequences(
+        &mut self,
+        action: PowerAction,
+    ) -> Result<(String, Vec<PowerSequence>), BmcError> {
         let Some(reset) = self.system.reset.clone() else {
             return Err(BmcError::Unsupported {
                 message: "the system has no action `#ComputerSystem.Reset`".to_owned(),
@@ -23,12 +71,21 @@ impl RedfishController {
         if let (true, Some(info)) = (supported.is_empty(), &reset.action_info) {
             supported = reset_types(&self.session.get(info).await?.body);
         }
-        let steps = plan(action, self.system.machine.power, &supported).map_err(|error| {
-            BmcError::Unsupported {
+        match plan(action, self.system.machine.power, &supported) {
+            Ok(sequences) => Ok((reset.target, sequences)),
+            Err(error) => Err(BmcError::Unsupported {
                 message: error.to_string(),
-            }
-        })?;
-        for step in &steps {
+            }),
+        }
+    }
+
+    async fn run_sequence(
+        &mut self,
+        target: &str,
+        sequence: &PowerSequence,
+        action: PowerAction,
+    ) -> Result<SequenceResult, BmcError> {
+        for (index, step) in sequence.steps.iter().enumerate() {
             let was_off = self.system.machine.power == PowerState::Off;
             self.context.report_progress(match (step.until, action) {
                 (PowerState::Off, PowerAction::Graceful) => "shutting down",
@@ -37,24 +94,39 @@ impl RedfishController {
                 (_, PowerAction::Cycle) if !was_off => "power cycling",
                 _ => "powering on",
             });
-            if self.send_reset(&reset.target, step).await? {
-                self.wait_for_power(step.until, action).await?;
+            match self.send_reset(target, step).await {
+                Ok(ResetResult::Planned) => {}
+                Ok(ResetResult::Accepted) => self.wait_for_power(step.until, action).await?,
+                Ok(ResetResult::Refused(error)) if index == 0 => {
+                    return Ok(SequenceResult::Refused(error));
+                }
+                Ok(ResetResult::Refused(error)) | Err(error) => {
+                    // The event log must not lose the half that was done.
+                    if index > 0 {
+                        let done = PowerAction::Off.past_tense();
+                        self.context.record_change(done.to_owned());
+                    }
+                    return Err(error);
+                }
             }
         }
-        Ok(!steps.is_empty())
+        Ok(SequenceResult::Done)
     }
 
-    /// Sends the first reset type of a step that the BMC accepts. Returns `false` if it was only
-    /// recorded, under `--dry-run`.
-    async fn send_reset(&mut self, target: &str, step: &PowerStep) -> Result<bool, BmcError> {
+    /// Sends the first reset type of a step that the BMC accepts.
+    async fn send_reset(
+        &mut self,
+        target: &str,
+        step: &PowerStep,
+    ) -> Result<ResetResult, BmcError> {
         loop {
             let mut refusal = None;
             let mut is_busy = false;
             for reset_type in &step.reset_types {
                 let request = ChangeRequest::post(target, json!({ "ResetType": reset_type }));
                 match self.send(&request, None).await? {
-                    ChangeResult::Planned => return Ok(false),
-                    ChangeResult::Accepted => return Ok(true),
+                    ChangeResult::Planned => return Ok(ResetResult::Planned),
+                    ChangeResult::Accepted => return Ok(ResetResult::Accepted),
                     ChangeResult::Busy(_) => {
                         is_busy = true;
                         break;
@@ -67,10 +139,10 @@ impl RedfishController {
             // A BMC may refuse to power off a machine that is already off.
             self.refresh().await?;
             if self.system.machine.power == step.until && step.until == PowerState::Off {
-                return Ok(true);
+                return Ok(ResetResult::Accepted);
             }
             match refusal {
-                Some(error) if !is_busy => return Err(error),
+                Some(error) if !is_busy => return Ok(ResetResult::Refused(error)),
                 _ => self.wait_for_self_test().await?,
             }
         }
@@ -117,9 +189,10 @@ impl RedfishController {
 
 /// Reads the supported reset types from the description of an action. Source: DSP0268, ActionInfo.
 fn reset_types(action_info: &Value) -> Vec<String> {
-    let parameters = Fields::of(action_info).items("Parameters").iter();
-    let mut parameters = parameters.map(Fields::of);
+    let parameters = Fields::of(action_info).items("Parameters");
     parameters
+        .iter()
+        .map(Fields::of)
         .find(|parameter| parameter.raw("Name") == Some("ResetType"))
         .map_or_else(Vec::new, |parameter| parameter.texts("AllowableValues"))
 }

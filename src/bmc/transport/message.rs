@@ -4,7 +4,8 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LOCATION};
 use serde_json::Value;
 
-use crate::bmc::error::BmcError;
+use crate::bmc::error::{BmcError, after_colon};
+use crate::bmc::error_body::DenialCause;
 use crate::bmc::fields::Fields;
 use crate::bmc::request::ChangeMethod;
 use crate::clock::wall_time;
@@ -110,8 +111,24 @@ impl RedfishResponse {
         (200..300).contains(&self.status)
     }
 
+    /// Returns the path of the location. The header may hold a whole URL; only its path counts,
+    /// because requests go to this BMC alone.
+    pub fn location_path(&self) -> Option<String> {
+        let location = self.location.as_deref()?;
+        let path = match location.split_once("://") {
+            Some((_, rest)) => &rest[rest.find('/')?..],
+            None => location,
+        };
+        path.starts_with('/').then(|| path.to_owned())
+    }
+
     /// Makes the error for a refused request.
     pub fn refusal(&self, method: &Method, path: &str) -> BmcError {
+        if DenialCause::find(&self.body) == DenialCause::License {
+            return BmcError::LicenseRequired {
+                action: format!("send `{method} {path}`{}", after_colon(&self.message)),
+            };
+        }
         BmcError::Refused {
             method: method.to_string(),
             path: path.to_owned(),

@@ -48,8 +48,8 @@ pub fn run(rounds: &Rounds<'_>, write: bool) -> CommandResult {
         .map(|(target, report)| HostComparison::new(rounds, target, report))
         .collect();
     if write {
-        let documents = comparisons.iter().filter_map(|it| document(rounds, it));
-        let documents: Vec<String> = documents.collect();
+        let corrected = |comparison| document(rounds, comparison);
+        let documents: Vec<String> = comparisons.iter().filter_map(corrected).collect();
         rounds.output.data(&documents.join("---\n"));
     } else if rounds.output.is_json() {
         let listed: Vec<Value> = comparisons.iter().map(json_object).collect();

@@ -1,6 +1,9 @@
 mod boot;
 mod certificate;
+mod console;
 mod hardware;
+mod log;
+mod media;
 mod options;
 mod progress;
 mod report;
@@ -9,15 +12,18 @@ mod status;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::Global;
 use super::output::Output;
 use super::select::Select;
-use super::{Exit, Global};
 use crate::bmc::{BmcTask, PowerAction};
-use crate::cli::error::{CommandError, CommandResult};
+use crate::cli::error::CommandResult;
+use console::ConsoleOptions;
+use log::LogOptions;
+use media::Media;
 use options::{ChangeOptions, ReachOptions};
 use rounds::Rounds;
 
-/// Control machines through their BMCs: power, next boot, virtual media
+/// Control machines through their BMCs: power, next boot, virtual media, console, log
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Bmc {
@@ -27,7 +33,7 @@ pub struct Bmc {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the power, next boot, health and identity of machines
+    /// Show power, next boot, Secure Boot, health, identity and boot order of machines
     #[command(after_help = "\
 Examples:
   pxectl bmc status --all
@@ -107,6 +113,34 @@ Examples:
         #[command(subcommand)]
         command: Media,
     },
+    /// Open the serial console of a machine
+    #[command(after_help = "\
+Uses serial over LAN (IPMI). Type `~.` after a line break to close the console,
+and `~?` for help. If the BMC offers its console only over SSH, the error shows
+the command.
+
+Examples:
+  pxectl bmc console worker-01
+  pxectl bmc console worker-01 --take-over")]
+    Console {
+        #[command(flatten)]
+        options: ConsoleOptions,
+    },
+    /// Show the event logs of BMCs
+    #[command(after_help = "\
+The newest entry is the last. Times are those of the BMC's clock, in UTC.
+
+Examples:
+  pxectl bmc log worker-01 --since 2h
+  pxectl bmc log -l rack=a --follow")]
+    Log {
+        #[command(flatten)]
+        select: Select,
+        #[command(flatten)]
+        options: LogOptions,
+        #[command(flatten)]
+        reach: ReachOptions,
+    },
     /// Show the hardware of machines, and the differences from the inventory
     #[command(
         name = "inventory",
@@ -139,35 +173,6 @@ Examples:
   pxectl bmc pin worker-01
   pxectl bmc pin --all --dry-run")]
     Pin {
-        #[command(flatten)]
-        select: Select,
-        #[command(flatten)]
-        change: ChangeOptions,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Media {
-    /// Insert an image
-    #[command(after_help = "\
-Examples:
-  pxectl bmc media insert http://10.20.0.10:8080/files/rescue.iso worker-01 \\
-      --boot")]
-    Insert {
-        /// URL of the image, which the BMC fetches
-        #[arg(value_name = "URL")]
-        url: String,
-        #[command(flatten)]
-        select: Select,
-        /// Boot the image once: start or reset the machine
-        #[arg(long)]
-        boot: bool,
-        #[command(flatten)]
-        change: ChangeOptions,
-    },
-    /// Eject the image
-    #[command(after_help = "Examples:\n  pxectl bmc media eject worker-01")]
-    Eject {
         #[command(flatten)]
         select: Select,
         #[command(flatten)]
@@ -234,6 +239,12 @@ impl Command {
             } => boot::http(global, output, select, options, url.as_deref(), *is_static),
             Self::BootDisk { select, options } => boot::disk(global, output, select, options),
             Self::Media { command } => command.run(global, output),
+            Self::Console { options } => console::run(global, output, options),
+            Self::Log {
+                select,
+                options,
+                reach,
+            } => log::run(global, output, select, reach, options),
             Self::Hardware {
                 select,
                 reach,
@@ -241,41 +252,6 @@ impl Command {
             } => hardware::run(&Rounds::open(global, output, select, reach)?, *write),
             Self::Pin { select, change } => {
                 certificate::run(&Rounds::open_to_change(global, output, select, change)?)
-            }
-        }
-    }
-}
-
-impl Media {
-    fn run(&self, global: &Global, output: &Output) -> CommandResult {
-        match self {
-            Self::Insert {
-                url,
-                select,
-                boot,
-                change,
-            } => {
-                let is_url = |text: &String| text.contains("://");
-                if !is_url(url) && select.hosts.iter().any(is_url) {
-                    let message = boot::not_an_image_url(url);
-                    output.error(&message, "put the URL before the hosts");
-                    return Err(CommandError::reported(Exit::No));
-                }
-                boot::check_url(url, output)?;
-                let rounds = Rounds::open_to_change(global, output, select, change)?;
-                if *boot {
-                    rounds.confirm_interruption("booted from this image")?;
-                }
-                rounds.run(|_| {
-                    Ok(BmcTask::InsertMedia {
-                        url: url.clone(),
-                        boot: *boot,
-                    })
-                })
-            }
-            Self::Eject { select, change } => {
-                let rounds = Rounds::open_to_change(global, output, select, change)?;
-                rounds.run(|_| Ok(BmcTask::EjectMedia))
             }
         }
     }

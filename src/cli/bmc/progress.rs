@@ -45,8 +45,8 @@ impl Progress {
             // Draw it before any host: its own thread may start late on a busy system.
             total.tick();
             total.enable_steady_tick(TICK);
-            let width = hosts.map(|name| name.chars().count()).max();
-            let width = width.unwrap_or_default().min(MAX_NAME_WIDTH);
+            let widest = hosts.map(|name| name.chars().count()).max();
+            let width = widest.unwrap_or_default().min(MAX_NAME_WIDTH);
             Bars {
                 all,
                 total,
@@ -62,6 +62,16 @@ impl Progress {
         }
     }
 
+    /// Shows no progress, only warnings.
+    pub fn hidden(output: &Output) -> Self {
+        Self {
+            bars: None,
+            is_quiet: output.is_quiet(),
+            count: 0,
+            finished: Mutex::default(),
+        }
+    }
+
     /// Shows the current activity of a host.
     pub fn report(&self, host: &str, activity: &str) {
         let Some(bars) = &self.bars else {
@@ -72,13 +82,13 @@ impl Progress {
             bar.set_message(shown_line(activity).into_owned());
         } else if hosts.len() < MAX_BARS {
             // Sort by name, not by the order of the responses.
-            let before = hosts.range(..host.to_owned()).next_back();
-            let before = before.map_or(&bars.total, |(_, bar)| bar);
-            let bar = ProgressBar::new_spinner()
+            let previous_host = hosts.range(..host.to_owned()).next_back();
+            let bar_above = previous_host.map_or(&bars.total, |(_, bar)| bar);
+            let new_bar = ProgressBar::new_spinner()
                 .with_style(bars.style.clone())
                 .with_prefix(host.to_owned())
                 .with_message(shown_line(activity).into_owned());
-            let bar = bars.all.insert_after(before, bar);
+            let bar = bars.all.insert_after(bar_above, new_bar);
             bar.enable_steady_tick(TICK);
             hosts.insert(host.to_owned(), bar);
         }

@@ -137,11 +137,11 @@ impl<'o> Rounds<'o> {
     pub fn confirm_reboot(&self) -> CommandResult<()> {
         let installing = self.hosts(|host| self.is_installing(host));
         let unarmed = self.hosts(|host| !self.is_installing(host) && !self.is_armed(host));
-        let parts = [
+        let groups = [
             (&installing, "installing", "be interrupted"),
             (&unarmed, "not armed", "be rebooted without an install"),
         ];
-        let parts = parts.map(|(hosts, state, effect)| match hosts.as_slice() {
+        let parts = groups.map(|(hosts, state, effect)| match hosts.as_slice() {
             [] => None,
             [host] => Some(format!("`{}` is {state} and would {effect}", host.name)),
             hosts => Some(format!(
@@ -194,12 +194,11 @@ impl<'o> Rounds<'o> {
 
     /// Lists some hosts with their states.
     fn listed(&self, hosts: &[&Host]) -> String {
-        let names = hosts
+        let described: Vec<String> = hosts
             .iter()
-            .map(|host| format!("{} ({})", host.name, self.state(host)));
-        let names: Vec<String> = names.collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        some_of(&names)
+            .map(|host| format!("{} ({})", host.name, self.state(host)))
+            .collect();
+        some_of(&described.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn state(&self, host: &Host) -> String {
@@ -242,6 +241,24 @@ impl<'o> Rounds<'o> {
         &self,
         task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>,
     ) -> CommandResult<Vec<HostReport>> {
+        let names = self.targets.iter().map(|target| target.host.name.as_str());
+        self.visit_with(Progress::new(self.output, names), task)
+    }
+
+    /// Like [`Rounds::visit`], for tasks that print while they run.
+    pub fn visit_without_progress(
+        &self,
+        task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>,
+    ) -> CommandResult<Vec<HostReport>> {
+        self.visit_with(Progress::hidden(self.output), task)
+    }
+
+    fn visit_with(
+        &self,
+        progress: Progress,
+        task: impl Fn(&BmcTarget) -> CommandResult<BmcTask>,
+    ) -> CommandResult<Vec<HostReport>> {
+        let progress = Arc::new(progress);
         let jobs = self.targets.iter().map(|target| {
             Ok(HostJob {
                 target: target.clone(),
@@ -249,8 +266,6 @@ impl<'o> Rounds<'o> {
             })
         });
         let jobs = jobs.collect::<CommandResult<Vec<HostJob>>>()?;
-        let names = self.targets.iter().map(|target| target.host.name.as_str());
-        let progress = Arc::new(Progress::new(self.output, names));
         let directory = self.good.snapshot.directory().to_owned();
         let warn = {
             let progress = Arc::clone(&progress);

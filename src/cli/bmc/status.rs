@@ -2,8 +2,11 @@ use serde_json::Value;
 
 use super::report::{format_table, json_of, print_messages, table};
 use super::rounds::{Rounds, exit_with_findings};
-use crate::bmc::{BmcTask, HostReport, MachineStatus};
+use crate::bmc::{BmcTask, BootOption, HostReport, MachineStatus, SecureBoot};
 use crate::cli::error::CommandResult;
+
+/// The most boot options to show. `--format json` has all of them.
+const MAX_BOOT_OPTIONS: usize = 6;
 
 /// Shows the power, next boot, health and identity of machines.
 pub fn run(rounds: &Rounds<'_>) -> CommandResult {
@@ -17,7 +20,17 @@ pub fn run(rounds: &Rounds<'_>) -> CommandResult {
         rounds.output.json(&listed);
         return Ok(exit);
     }
-    let mut rows = table(&["HOST", "POWER", "BOOT", "HEALTH", "MODEL", "SERIAL", "NOTE"]);
+    let mut rows = table(&[
+        "HOST",
+        "POWER",
+        "BOOT",
+        "SECURE BOOT",
+        "HEALTH",
+        "MODEL",
+        "SERIAL",
+        "NOTE",
+    ]);
+    let mut orders = table(&["HOST", "BOOT ORDER"]);
     for report in &reports {
         let machine = report.machine.clone().unwrap_or_default();
         let power = report.machine.as_ref().map(|it| it.power.to_string());
@@ -25,13 +38,25 @@ pub fn run(rounds: &Rounds<'_>) -> CommandResult {
             report.host.clone(),
             power.unwrap_or_default(),
             next_boot(&machine),
+            machine
+                .secure_boot
+                .as_ref()
+                .map_or("", SecureBoot::summary)
+                .to_owned(),
             machine.health.unwrap_or_default(),
             machine.model.unwrap_or_default(),
             machine.serial.unwrap_or_default(),
             note(report),
         ]);
+        if let Some(order) = boot_order(&machine.boot_order) {
+            orders.add_row([report.host.clone(), order]);
+        }
     }
     rounds.output.result(&format_table(rows));
+    if !orders.is_empty() {
+        let orders = format_table(orders);
+        rounds.output.result(&format!("\n{orders}"));
+    }
     Ok(exit)
 }
 
@@ -44,6 +69,21 @@ fn next_boot(machine: &MachineStatus) -> String {
         return String::new();
     }
     format!("{target} {}", enabled.to_lowercase())
+}
+
+/// Formats a boot order, or its first entries if it is long.
+fn boot_order(order: &[BootOption]) -> Option<String> {
+    let described = |option: &BootOption| match &option.name {
+        Some(name) => format!("{name} ({})", option.reference),
+        None => option.reference.clone(),
+    };
+    let first = order.iter().take(MAX_BOOT_OPTIONS).map(described);
+    let mut text = first.collect::<Vec<_>>().join(", ");
+    let hidden = order.len().saturating_sub(MAX_BOOT_OPTIONS);
+    if hidden > 0 {
+        text.push_str(&format!(", {hidden} more"));
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 fn note(report: &HostReport) -> String {

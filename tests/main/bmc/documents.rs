@@ -25,7 +25,9 @@ struct DocumentSet {
     /// Files of other resources that have one of the addresses.
     without: &'static [&'static str],
     /// The texts that `status` and `inventory` must show.
-    says: &'static [&'static str],
+    shown: &'static [&'static str],
+    /// The Secure Boot state and the boot options that `status` must show.
+    firmware: &'static [&'static str],
     /// The path of the system, to which a dry run of `boot` would send a change.
     system: &'static str,
     /// A boot command and its target that differ from the override in the documents.
@@ -51,7 +53,8 @@ const SETS: &[DocumentSet] = &[
             "storage_collection.json",
         ],
         without: &["settings", "bare_minimum_root.json"],
-        says: &["Contoso", "3500"],
+        shown: &["Contoso", "3500"],
+        firmware: &["disabled"],
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
@@ -60,7 +63,8 @@ const SETS: &[DocumentSet] = &[
         directory: SUSHY,
         first: &["root.json", "systemv1_20.json", "managerv1_18.json"],
         without: &["settings", "bare_minimum_root.json"],
-        says: &["Contoso", "3500"],
+        shown: &["Contoso", "3500"],
+        firmware: &["disabled"],
         system: "/redfish/v1/Systems/437XR1138R2",
         boot: DISK,
     },
@@ -69,7 +73,8 @@ const SETS: &[DocumentSet] = &[
         directory: DELL,
         first: &["system.json"],
         without: &["storage_controller.json"],
-        says: &["Dell Inc.", "PowerEdge R640"],
+        shown: &["Dell Inc.", "PowerEdge R640"],
+        firmware: &[],
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
@@ -78,7 +83,8 @@ const SETS: &[DocumentSet] = &[
         directory: CRATE,
         first: &["system_dell.json", "manager_dell.json"],
         without: &["system_bluefield", "lenovo", "supermicro", "hp"],
-        says: &["Dell Inc.", "PowerEdge"],
+        shown: &["Dell Inc.", "PowerEdge"],
+        firmware: &["Boot0003, Boot0000, Boot0001"],
         system: "/redfish/v1/Systems/System.Embedded.1",
         boot: PXE,
     },
@@ -97,7 +103,8 @@ const SETS: &[DocumentSet] = &[
             "hp",
             "systems.json",
         ],
-        says: &["Lenovo", "ThinkSystem"],
+        shown: &["Lenovo", "ThinkSystem"],
+        firmware: &["Boot0004, Network (Boot0003)"],
         system: "/redfish/v1/Systems/1",
         boot: PXE,
     },
@@ -106,7 +113,8 @@ const SETS: &[DocumentSet] = &[
         directory: CRATE,
         first: &["system_bluefield_boot_valid.json"],
         without: &["dell", "supermicro", "hp", "lenovo", "systems.json"],
-        says: &[],
+        shown: &[],
+        firmware: &["Boot0000, Boot0001"],
         system: "/redfish/v1/Systems/Bluefield",
         boot: PXE,
     },
@@ -123,8 +131,8 @@ impl DocumentSet {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            let place = self.first.iter().position(|first| *first == name);
-            (place.unwrap_or(usize::MAX), name)
+            let rank = self.first.iter().position(|first| *first == name);
+            (rank.unwrap_or(usize::MAX), name)
         });
         let mut documents = HashMap::new();
         for path in paths {
@@ -217,8 +225,16 @@ fn documents_of_real_bmcs_are_understood() {
             set.name,
             status.all()
         );
+        for text in set.firmware {
+            assert!(
+                status.stdout.contains(text),
+                "{}: `{text}` in {}",
+                set.name,
+                status.stdout
+            );
+        }
         let inventory = run(&["inventory"]);
-        for text in set.says {
+        for text in set.shown {
             assert!(
                 inventory.all().contains(text),
                 "{}: `{text}` in {}",

@@ -13,14 +13,14 @@ use crate::support::run_output::RunOutput;
 const SYSTEM: &str = "/redfish/v1/Systems/";
 
 /// Two BMCs: the first one has a fault.
-struct Pair {
+struct FaultyPair {
     emulator: Emulator,
     bad: Bmc,
     good: Bmc,
     rack: Rack,
 }
 
-impl Pair {
+impl FaultyPair {
     fn new() -> Self {
         let mut emulator = Emulator::start();
         let (bad, good) = (emulator.add(CONTOSO), emulator.add(CONTOSO));
@@ -54,7 +54,7 @@ impl Pair {
 
 #[test]
 fn unreachable_bmc_fails_alone() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     // A port without a listener.
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = free.local_addr().expect("its address").port();
@@ -84,24 +84,24 @@ fn wrong_password_is_tried_once() {
 
 #[test]
 fn truncated_and_unexpected_json_are_errors() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad.set_fault(SYSTEM, Fault::Malformed);
     pair.assert_first_fails(&["cannot parse the response"]);
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad.set_fault(SYSTEM, Fault::Unexpected);
     pair.assert_first_fails(&["cannot parse the response"]);
 }
 
 #[test]
 fn endless_redirect_and_redirect_to_another_server_are_errors() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad.set_fault(SYSTEM, Fault::RedirectLoop);
     pair.assert_first_fails(&["redirect"]);
     let requests = pair.bad.requests();
     let redirects = requests.iter().filter(|it| it.status == 307).count();
     assert!(redirects <= 10, "{redirects} redirects were followed");
 
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     let mut others = Emulator::start();
     let elsewhere = others.add(CONTOSO);
     pair.bad
@@ -116,14 +116,14 @@ fn endless_redirect_and_redirect_to_another_server_are_errors() {
 
 #[test]
 fn huge_response_is_an_error() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad.set_fault(SYSTEM, Fault::Huge);
     pair.assert_first_fails(&["exceeds 4 MiB"]);
 }
 
 #[test]
 fn broken_connections_are_retried_a_few_times() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad.set_fault(SYSTEM, Fault::Cut);
     pair.assert_first_fails(&["cannot reach"]);
     assert!(
@@ -138,7 +138,7 @@ fn broken_connections_are_retried_a_few_times() {
         Fault::Status(1, 503, None),
         Fault::Status(2, 429, Some(1)),
     ] {
-        let pair = Pair::new();
+        let pair = FaultyPair::new();
         pair.bad.set_fault(SYSTEM, fault.clone());
         let output = pair.rack.bmc(&["boot-pxe", "--all", "--yes"]);
         assert_eq!(output.status, Some(0), "{fault:?}: {}", output.all());
@@ -149,7 +149,7 @@ fn broken_connections_are_retried_a_few_times() {
 
 #[test]
 fn reset_with_a_lost_response_is_not_repeated() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     // The response to the reset is lost, so the reset may have happened.
     pair.bad.set_fault(
         "/redfish/v1/Systems/437XR1138R2/Actions/",
@@ -163,7 +163,7 @@ fn reset_with_a_lost_response_is_not_repeated() {
 
 #[test]
 fn false_success_is_detected() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad
         .change_faults(|faults| faults.ignores_changes = true);
     pair.assert_first_fails(&["reports success"]);
@@ -171,7 +171,7 @@ fn false_success_is_detected() {
 
 #[test]
 fn endless_self_test_times_out() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad
         .controller(|controller| controller.post = Some((1000, 501)));
     pair.assert_first_fails(&["timed out after"]);
@@ -179,14 +179,14 @@ fn endless_self_test_times_out() {
 
 #[test]
 fn slow_bmc_times_out() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     pair.bad.set_latency(Duration::from_secs(600));
     pair.assert_first_fails(&["timed out after"]);
 }
 
 #[test]
 fn changed_certificate_is_refused_until_it_is_pinned() {
-    let pair = Pair::new();
+    let pair = FaultyPair::new();
     let [first, second] = pair.emulator.fingerprints();
     let output = pair.rack.bmc(&["status", "--all"]);
     output.assert_success().assert_contains(&[&first]);
@@ -245,7 +245,7 @@ fn certificate_change_during_a_command_stops_it() {
     for known in [true, false] {
         // After the login and before the first change.
         for after in [1, 2, 3, 4, 5] {
-            let pair = Pair::new();
+            let pair = FaultyPair::new();
             if known {
                 pair.rack.bmc(&["status", "--all"]).assert_success();
             }

@@ -4,9 +4,8 @@ use std::path::Path;
 /// documents of BMCs.
 pub fn installed(name: &str) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let place = target.expect("target/tmp is in target").join(name);
-    place
-        .into_os_string()
+    let path = target.expect("target/tmp is in target").join(name);
+    path.into_os_string()
         .into_string()
         .expect("a path in UTF-8")
 }

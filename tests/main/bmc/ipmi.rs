@@ -12,9 +12,7 @@ use pxectl::bmc::{
 use pxectl::machine::Secret;
 
 use crate::bmc::installed::installed;
-use crate::bmc::rack::HostDocument;
-use crate::bmc::simulator::Simulator;
-use crate::support::rack::Rack;
+use crate::bmc::simulator::{Simulator, ipmi_rack};
 use crate::support::requirements::missing;
 use crate::support::run_output::RunOutput;
 
@@ -92,14 +90,14 @@ fn invalid_boot_flags_are_detected_and_nothing_is_rebooted() {
     }
     let simulator = Simulator::openipmi();
     let mut client = Client::new(simulator.port, "admin", "s3cret");
-    let taken = client.boot(&BootTarget::Pxe, true);
+    let result = client.boot(&BootTarget::Pxe, true);
     let Err(BmcError::NotApplied {
         property,
         expected,
         actual,
-    }) = taken
+    }) = result
     else {
-        panic!("{taken:?}");
+        panic!("{result:?}");
     };
     let found = (property.as_str(), expected.as_str(), actual.as_str());
     assert_eq!(found, ("the boot device", "Pxe", "not valid"));
@@ -140,7 +138,7 @@ fn boot_device_is_set_once_and_read_back() {
         (BootTarget::Cd, true, "Cd"),
         (BootTarget::Pxe, false, "Pxe"),
     ] {
-        client.boot(&target, uefi).expect("it is taken");
+        client.boot(&target, uefi).expect("the BMC accepts it");
         let boot = client.machine().expect("it responds").boot;
         assert_eq!(boot.target.as_deref(), Some(expected));
         assert_eq!(boot.enabled.as_deref(), Some("Once"));
@@ -188,20 +186,6 @@ fn wrong_password_and_unreachable_bmc_are_different_errors() {
     );
 }
 
-/// Makes a rack of one host with IPMI.
-fn rack(port: u16, uuid: &str) -> Rack {
-    Rack::with_hosts(&[HostDocument {
-        name: "old".to_owned(),
-        uuid: uuid.to_owned(),
-        serial: "C7X9K2".to_owned(),
-        mac: "52:54:00:85:00:01".to_owned(),
-        arch: "uefi-x64",
-        bmc: format!(
-            "{{url: \"ipmi://127.0.0.1:{port}\", username: admin, password: {{env: BMC_PASSWORD}}}}"
-        ),
-    }])
-}
-
 #[test]
 fn ipmi_password_goes_only_through_the_environment() {
     if missing(&PROGRAMS) {
@@ -213,21 +197,21 @@ fn ipmi_password_goes_only_through_the_environment() {
         "efcdab89-6745-23a1-efcd-ab89674523a1",
         "a1234567-89ab-cdef-a123-456789abcdef",
     ] {
-        let rack = rack(simulator.port, uuid);
+        let rack = ipmi_rack(simulator.port, uuid);
         // Logs the arguments and the environment, and runs ipmitool.
-        let place = rack.file("bin");
-        fs::create_dir(&place).expect("a directory");
+        let bin = rack.file("bin");
+        fs::create_dir(&bin).expect("a directory");
         let log = rack.file("log").display().to_string();
         let wrapper =
             format!("#!/bin/sh\n{{ echo \"$@\"; env; }} >>{log}\nexec /usr/bin/ipmitool \"$@\"\n");
-        fs::write(place.join("ipmitool"), wrapper).expect("a program");
+        fs::write(bin.join("ipmitool"), wrapper).expect("a program");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(place.join("ipmitool"), executable).expect("a mode");
+        fs::set_permissions(bin.join("ipmitool"), executable).expect("a mode");
         let mut command = rack.command(&["bmc", "status", "old"]);
         command
             .env("BMC_PASSWORD", "s3cret")
             .env("IPMITOOL_PASSWORD", "of-somebody-else");
-        command.env("PATH", format!("{}:/usr/bin:/bin", place.display()));
+        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
         let status = RunOutput::of(&mut command);
         status.assert_exit(0).assert_contains(&["on", "R7"]);
         assert!(!status.all().contains("s3cret"), "{}", status.all());
@@ -242,7 +226,7 @@ fn ipmi_password_goes_only_through_the_environment() {
         assert!(with("s3cret") > 0 && with("chassis status") > 0, "{log}");
         assert_eq!(with("of-somebody-else") + with("BMC_PASSWORD"), 0, "{log}");
     }
-    let another = rack(simulator.port, "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58");
+    let another = ipmi_rack(simulator.port, "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58");
     let mut command = another.command(&["bmc", "power", "off", "old", "--yes"]);
     RunOutput::of(command.env("BMC_PASSWORD", "s3cret"))
         .assert_exit(3)
@@ -256,7 +240,7 @@ fn one_command_boots_an_old_machine_from_the_network() {
         return;
     }
     let simulator = Simulator::pyghmi();
-    let rack = rack(simulator.port, "efcdab89-6745-23a1-efcd-ab89674523a1");
+    let rack = ipmi_rack(simulator.port, "efcdab89-6745-23a1-efcd-ab89674523a1");
     let run = |words: &[&str]| {
         let mut command = rack.command(&[&["bmc"], words, &["old"]].concat());
         RunOutput::of(command.env("BMC_PASSWORD", "password"))
@@ -311,4 +295,63 @@ fn dry_run_records_commands_without_address_and_password() {
         ]
     );
     assert!(planned.iter().all(|it| it.body.is_none()));
+}
+
+#[test]
+fn refused_reset_is_replaced_by_off_and_on() {
+    if missing(&PROGRAMS) {
+        return;
+    }
+    let simulator = Simulator::openipmi();
+    simulator.refuse("reset");
+    let rack = ipmi_rack(simulator.port, "efcdab89-6745-23a1-efcd-ab89674523a1");
+    let mut command = rack.command(&["bmc", "power", "reset", "old", "--yes"]);
+    RunOutput::of(command.env("BMC_PASSWORD", "s3cret"))
+        .assert_exit(0)
+        .assert_contains(&["power cycled"]);
+    let calls = simulator.log("calls");
+    let changes = calls.lines().filter(|line| line.contains(" set "));
+    let changes: Vec<_> = changes
+        .map(|line| line.trim_start_matches("0x20 set "))
+        .collect();
+    // The simulator does not know how to cycle the power, so that request is refused, too.
+    assert_eq!(changes, ["reset 1", "power 0", "power 1"]);
+}
+
+#[test]
+fn event_log_is_read() {
+    if missing(&PROGRAMS) {
+        return;
+    }
+    let simulator = Simulator::openipmi();
+    simulator.set_sel_time("2026-11-29T12:00:00Z");
+    let rack = ipmi_rack(simulator.port, "efcdab89-6745-23a1-efcd-ab89674523a1");
+    let run = |words: &[&str]| {
+        let mut command = rack.command(&[&["bmc", "log", "old"], words].concat());
+        RunOutput::of(command.env("BMC_PASSWORD", "s3cret"))
+    };
+    let log = run(&[]);
+    log.assert_exit(0);
+    let lines: Vec<_> = log.stdout.lines().collect();
+    assert_eq!(
+        lines[..2],
+        [
+            "-                     -         SEL: Platform Security 0x2a: Pre-boot password violation \
+             - user password",
+            "-                     -         SEL: Temperature 0x30: Upper Non-critical going high",
+        ]
+    );
+    // The entry from after the clock was set has a time.
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let last = lines[2];
+    assert!(last.starts_with("2026-11-29T12:0"), "{last}");
+    assert!(last.contains("Pre-boot password violation"), "{last}");
+    let since = run(&["--since", "2026-11-29"]);
+    assert_eq!(
+        since.assert_exit(0).stdout.lines().collect::<Vec<_>>(),
+        [last]
+    );
+    run(&["--log", "IML"])
+        .assert_exit(3)
+        .assert_contains(&["no log `IML`", "IPMI has only `SEL`"]);
 }

@@ -2,6 +2,8 @@
 //! refuse and has injectable faults, against sushy-tools, against documents of several vendors, and
 //! IPMI against two simulators.
 
+mod changes;
+mod console;
 mod documents;
 mod emulator;
 mod faults;
@@ -9,6 +11,7 @@ mod fleet;
 mod installed;
 mod ipmi;
 mod rack;
+mod reports;
 mod safety;
 mod secrets;
 mod simulator;

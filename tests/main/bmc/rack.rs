@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::process::Command;
 
-use crate::bmc::emulator::Bmc;
+use crate::bmc::emulator::profile::Profile;
+use crate::bmc::emulator::{Bmc, Emulator};
 use crate::support::directory::copy_tree;
 use crate::support::rack::{Rack, fixture};
 use crate::support::run_output::{BMC_PASSWORD, RunOutput};
@@ -22,18 +24,18 @@ pub struct HostDocument {
 
 impl HostDocument {
     /// Makes the host of an emulated machine, as the inventory should have it.
-    pub fn of(bmc: &Bmc, place: usize) -> Self {
-        let machine = bmc.controller(|controller| controller.machines[place].clone());
+    pub fn of(bmc: &Bmc, index: usize) -> Self {
+        let machine = bmc.controller(|controller| controller.machines[index].clone());
         let mut keys = format!(
             "{{url: \"{}\", username: admin, password: {{env: BMC_PASSWORD}}",
             bmc.url()
         );
         if bmc.profile.systems.len() > 1 {
-            let _ = write!(keys, ", system: \"{}\"", bmc.profile.systems[place]);
+            let _ = write!(keys, ", system: \"{}\"", bmc.profile.systems[index]);
         }
         keys.push('}');
         Self {
-            name: format!("host-{:03}-{place}", bmc.number),
+            name: format!("host-{:03}-{index}", bmc.number),
             uuid: machine.uuid,
             serial: machine.serial,
             mac: machine.mac,
@@ -88,7 +90,7 @@ impl Rack {
     pub fn of_bmcs(bmcs: &[&Bmc]) -> Self {
         let mut hosts = Vec::new();
         for bmc in bmcs {
-            hosts.extend((0..bmc.profile.systems.len()).map(|place| HostDocument::of(bmc, place)));
+            hosts.extend((0..bmc.profile.systems.len()).map(|index| HostDocument::of(bmc, index)));
         }
         Self::with_hosts(&hosts)
     }
@@ -98,9 +100,33 @@ impl Rack {
         self.run(&[&["bmc"], arguments].concat())
     }
 
+    /// Returns a command that runs a shell command line on a terminal, in the directory and with the
+    /// environment of `pxectl`.
+    pub fn on_terminal(&self, line: &str) -> Command {
+        let mut script = Command::new("script");
+        for (name, value) in self.command(&[]).get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        script
+            .args(["-q", "-e", "-c", line, "/dev/null"])
+            .current_dir(self.base());
+        script
+    }
+
     /// Arms hosts as an operator does.
     pub fn arm(&self, hosts: &[&str]) {
         let words = [&["host", "provision", "--yes"], hosts].concat();
         self.run(&words).assert_success();
     }
+}
+
+/// Starts one BMC, and makes a rack of its machine.
+pub fn single_host(profile: Profile) -> (Emulator, Bmc, Rack) {
+    let mut emulator = Emulator::start();
+    let bmc = emulator.add(profile);
+    let rack = Rack::of_bmcs(&[&bmc]);
+    (emulator, bmc, rack)
 }

@@ -5,15 +5,13 @@ use pxectl::store::{EventQuery, HostUpdate, SqliteStore, Store};
 
 use crate::bmc::emulator::profile::CONTOSO;
 use crate::bmc::emulator::{Bmc, Emulator};
+use crate::bmc::rack::single_host;
 use crate::support::rack::Rack;
 
 const HOST: &str = "host-001-0";
 
 fn one() -> (Emulator, Bmc, Rack) {
-    let mut emulator = Emulator::start();
-    let bmc = emulator.add(CONTOSO);
-    let rack = Rack::of_bmcs(&[&bmc]);
-    (emulator, bmc, rack)
+    single_host(CONTOSO)
 }
 
 /// Puts the host into a phase, as its installation would.
@@ -101,9 +99,11 @@ fn installing_host_is_not_interrupted_without_confirmation() {
         &["boot-disk"],
         &["power", "cycle"],
         &["power", "off"],
-        &["media", "insert", "http://10.20.0.10/a.iso", "--boot"],
+        &["media", "insert", "--boot"],
     ] {
-        let output = rack.bmc(&[command, &[HOST]].concat());
+        let image = (command[0] == "media").then_some("http://10.20.0.10/a.iso");
+        let words = command.iter().copied().chain([HOST]).chain(image);
+        let output = rack.bmc(&words.collect::<Vec<_>>());
         output
             .assert_exit(1)
             .assert_contains(&[HOST, "installing", "--yes"]);
@@ -117,7 +117,7 @@ fn installing_host_is_not_interrupted_without_confirmation() {
 fn dry_run_reports_the_result_and_the_prompt() {
     let (_emulator, bmc, rack) = one();
     let image = "http://10.20.0.10:8080/a.iso";
-    for (command, says) in [
+    for (command, expected) in [
         (&["power", "off"][..], "would be powered off\n"),
         (&["power", "on"], "would not change: already on"),
         (
@@ -128,16 +128,19 @@ fn dry_run_reports_the_result_and_the_prompt() {
             &["boot-disk", "--no-power"],
             "would boot from its disk once\n",
         ),
-        (&["media", "insert", image], "would be inserted\n"),
+        (&["media", "insert"], "would be inserted\n"),
         (
             &["media", "eject"],
             "would not change: the drive is already empty",
         ),
     ] {
-        let output = rack.bmc(&[command, &[HOST, "--dry-run"]].concat());
+        let inserted = (command.contains(&"insert")).then_some(image);
+        let words = command.iter().copied().chain([HOST]).chain(inserted);
+        let words: Vec<_> = words.chain(["--dry-run"]).collect();
+        let output = rack.bmc(&words);
         output
             .assert_success()
-            .assert_contains(&[&format!("{HOST}: {says}")]);
+            .assert_contains(&[&format!("{HOST}: {expected}")]);
         let asks = command[0] == "boot-pxe";
         assert_eq!(
             output.stderr.contains("asks first"),
@@ -145,7 +148,7 @@ fn dry_run_reports_the_result_and_the_prompt() {
             "{}",
             output.all()
         );
-        let json = rack.bmc(&[command, &[HOST, "--dry-run", "--format", "json"]].concat());
+        let json = rack.bmc(&[&words[..], &["--format", "json"]].concat());
         let result = json.assert_success().json()[0]["result"].clone();
         let result = result.as_str().expect("a text").to_owned();
         assert!(result.starts_with("would "), "{result}");
@@ -180,10 +183,10 @@ fn dry_run_reports_the_result_and_the_prompt() {
 
 #[test]
 fn changed_serial_or_uuid_is_refused_even_with_yes() {
-    for what in ["serial", "uuid"] {
+    for property in ["serial", "uuid"] {
         let (_emulator, bmc, rack) = one();
         rack.arm(&[HOST]);
-        bmc.machine(|machine| match what {
+        bmc.machine(|machine| match property {
             "serial" => machine.serial = "ANOTHER1".to_owned(),
             _ => machine.uuid = "5d2e8f10-7c34-4b9a-a6e1-90f3c27d4b58".to_owned(),
         });
@@ -197,7 +200,7 @@ fn changed_serial_or_uuid_is_refused_even_with_yes() {
                 .assert_exit(3)
                 .assert_contains(&["another machine", "help"]);
         }
-        assert_eq!(bmc.changes(), [], "{what}");
+        assert_eq!(bmc.changes(), [], "{property}");
         // Commands that only read show a note, and offer no value of the other machine as a
         // correction.
         for words in [&["status", HOST][..], &["inventory", HOST]] {

@@ -25,25 +25,25 @@ fn rack(emulator: &mut Emulator, password: &str) -> Rack {
 fn password_is_read_from_environment_file_command_and_vault() {
     let mut emulator = Emulator::start();
     let vault = Vault::start();
-    for way in [
+    for source in [
         "{env: BMC_PASSWORD}",
         "{file: password}",
         "{exec: [/bin/cat, password]}",
         "{vault: secret/bmc}",
         "{vault: \"kv1/bmc#password\"}",
     ] {
-        let rack = rack(&mut emulator, way);
+        let rack = rack(&mut emulator, source);
         rack.write("password", format!("{PASSWORD}\n"));
         let private = fs::Permissions::from_mode(0o600);
         fs::set_permissions(rack.file("password"), private).expect("a mode");
         let mut command = rack.command(&["bmc", "status", "--all"]);
         command.env("VAULT_ADDR", format!("http://{}", vault.address));
         command.env("VAULT_TOKEN", "the-token");
-        if way != "{env: BMC_PASSWORD}" {
+        if source != "{env: BMC_PASSWORD}" {
             command.env_remove("BMC_PASSWORD");
         }
         let output = RunOutput::of(&mut command);
-        assert_eq!(output.status, Some(0), "{way}: {}", output.all());
+        assert_eq!(output.status, Some(0), "{source}: {}", output.all());
         output.assert_success();
         assert!(!output.all().contains("the-token"), "{}", output.all());
     }
@@ -54,18 +54,18 @@ fn password_is_read_from_environment_file_command_and_vault() {
 fn unreadable_password_is_an_error_of_its_host() {
     let mut emulator = Emulator::start();
     let vault = Vault::start();
-    for (way, says) in [
+    for (source, expected) in [
         ("{env: NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE"),
         ("{file: nowhere}", "nowhere"),
         ("{exec: [/bin/false]}", "/bin/false"),
         ("{vault: secret/another}", "secret/another"),
     ] {
-        let rack = rack(&mut emulator, way);
+        let rack = rack(&mut emulator, source);
         let mut command = rack.command(&["bmc", "status", "--all"]);
         command.env("VAULT_ADDR", format!("http://{}", vault.address));
         command.env("VAULT_TOKEN", "the-token");
         let output = RunOutput::of(&mut command);
-        output.assert_exit(3).assert_contains(&[says, "help"]);
+        output.assert_exit(3).assert_contains(&[expected, "help"]);
     }
     let rack = rack(&mut emulator, "{vault: secret/bmc}");
     let mut command = rack.command(&["bmc", "status", "--all"]);
@@ -111,7 +111,7 @@ fn no_diagnostic_shows_a_password_in_the_inventory() {
         format!(
             "{{url: \"http://127.0.0.1:{port}\", username: a, password: {PASSWORD}, nonsense: 1}}"
         ),
-        // In place of a reference, and over several lines.
+        // In path of a reference, and over several lines.
         format!("{{url: \"https://a\", username: a, password: {{env: \"B={PASSWORD}\"}}}}"),
         format!("\n  url: https://a\n  username: a\n  password: |\n    {PASSWORD}\n    more"),
     ] {
@@ -196,7 +196,7 @@ fn boot_token_reaches_only_the_bmc() {
 
 #[test]
 fn secret_repeated_by_a_bmc_is_masked() {
-    for (place, status, words) in [
+    for (path, status, words) in [
         (
             "/redfish/v1/Systems/",
             400,
@@ -213,7 +213,7 @@ fn secret_repeated_by_a_bmc_is_masked() {
             let mut emulator = Emulator::start();
             let bmc = emulator.add(CONTOSO);
             let rack = Rack::of_bmcs(&[&bmc]);
-            bmc.set_fault(place, Fault::QuotesSecret(status));
+            bmc.set_fault(path, Fault::QuotesSecret(status));
             let output = rack.bmc(&[words, &["--format", format]].concat());
             // `assert_exit` searches the output for the password.
             output
@@ -335,17 +335,22 @@ fn password_in_an_image_url_is_refused_and_not_shown() {
 }
 
 #[test]
-fn error_explains_the_order_of_url_and_hosts() {
+fn error_explains_the_order_of_hosts_and_url() {
     let mut emulator = Emulator::start();
     let bmc = emulator.add(CONTOSO);
     let rack = Rack::of_bmcs(&[&bmc]);
     let url = "http://10.20.0.10/live.iso";
-    let output = rack.bmc(&["media", "insert", "host-001-0", url, "--yes"]);
+    let output = rack.bmc(&["media", "insert", url, "host-001-0", "--yes"]);
     output.assert_exit(1).assert_contains(&[
         "`host-001-0` is not the URL of an image",
-        "put the URL before the hosts",
+        "put the hosts first and `http://10.20.0.10/live.iso` last",
     ]);
-    let output = rack.bmc(&["media", "insert", "live.iso", "host-001-0", "--yes"]);
+    // A password in the URL is not repeated.
+    let early = "http://anna:hunter2@10.20.0.10/live.iso";
+    let output = rack.bmc(&["media", "insert", early, "host-001-0", "--yes"]);
+    output.assert_exit(1);
+    assert!(!output.all().contains("hunter2"), "{}", output.all());
+    let output = rack.bmc(&["media", "insert", "host-001-0", "live.iso", "--yes"]);
     output
         .assert_exit(1)
         .assert_contains(&["`live.iso` is not the URL of an image"]);

@@ -1,11 +1,15 @@
 //! IPMI simulators of other projects.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bmc::installed::installed;
+use crate::bmc::rack::HostDocument;
+use crate::support::rack::Rack;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -20,41 +24,64 @@ impl Simulator {
     /// Starts OpenIPMI's simulator: user `admin`, password `s3cret`.
     pub fn openipmi() -> Self {
         let (directory, port) = (tempfile::tempdir().expect("a directory"), free_port());
-        let place = |name: &str| directory.path().join(name).display().to_string();
-        fs::create_dir(place("state")).expect("a directory");
-        // The simulator runs this program to read and change the simulated hardware.
+        let serial = serial_port();
+        let serial_port = serial.local_addr().expect("its address").port();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        fs::create_dir(path("state")).expect("a directory");
+        // The simulator runs this program to read and change the simulated hardware. It refuses the
+        // changes in the file `refused`.
         let chassis = format!(
-            "#!/bin/sh\necho \"$@\" >>{0}\n[ \"$2\" = get ] || exit 0\nshift 2\nfor what; do\n\
-             case $what in\npower) echo power:1 ;;\nboot) cat {1} ;;\nesac\ndone\n\
+            "#!/bin/sh\necho \"$@\" >>{calls}\n\
+             if [ \"$2\" = set ]; then\n\
+             grep -qx \"$3\" {refused} && exit 1\n\
+             [ \"$3\" = power ] && echo \"power:$4\" >{power}\n\
+             exit 0\nfi\n\
+             shift 2\nfor property; do\n\
+             case $property in\npower) cat {power} ;;\nboot) cat {boot} ;;\nesac\ndone\n\
              exit 0\n",
-            place("calls"),
-            place("boot")
+            calls = path("calls"),
+            refused = path("refused"),
+            power = path("power"),
+            boot = path("boot")
         );
-        fs::write(place("boot"), "boot:none\n").expect("a file");
-        fs::write(place("chassis"), chassis).expect("a program");
+        fs::write(path("boot"), "boot:none\n").expect("a file");
+        fs::write(path("power"), "power:1\n").expect("a file");
+        fs::write(path("refused"), "").expect("a file");
+        fs::write(path("chassis"), chassis).expect("a program");
         let auths = ["callback", "user", "operator", "admin"]
             .map(|level| format!("allowed_auths_{level} none md2 md5 straight\n"));
         let lan = format!(
             "name \"sim\"\nset_working_mc 0x20\nstartlan 1\naddr 127.0.0.1 {port}\npriv_limit admin\n{}\
              guid a123456789abcdefa123456789abcdef\nendlan\nchassis_control \"/bin/sh {} 0x20\"\n\
+             sol \"tcp:127.0.0.1:{serial_port}\" 115200\n\
              user 1 true \"\" \"test\" user 10 none md2 md5 straight\n\
              user 2 true \"admin\" \"s3cret\" admin 10 none md2 md5 straight\n",
             auths.concat(),
-            place("chassis")
+            path("chassis")
         );
-        fs::write(place("lan.conf"), lan).expect("a file");
+        fs::write(path("lan.conf"), lan).expect("a file");
         let fru: Vec<String> = fru().iter().map(|byte| format!("{byte:#04x}")).collect();
         let commands = format!(
             "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02\n\
-             mc_add_fru_data 0x20 0 {} data {}\nmc_enable 0x20\n",
+             mc_add_fru_data 0x20 0 {} data {}\n\
+             sel_enable 0x20 1000 0x0a\n\
+             sel_add 0x20 0x02 0 0 0 0 0x20 0x00 0x04 0x06 0x2a 0x6f 0x01 0xff 0xff\n\
+             sel_add 0x20 0x02 0 0 0 0 0x20 0x00 0x04 0x01 0x30 0x01 0x57 0x64 0x5a\n\
+             mc_enable 0x20\n",
             fru.len(),
             fru.join(" ")
         );
-        fs::write(place("sim.emu"), commands).expect("a file");
+        fs::write(path("sim.emu"), commands).expect("a file");
         let mut command = Command::new("ipmi_sim");
-        command.args(["-n", "-c", &place("lan.conf"), "-f", &place("sim.emu")]);
-        command.args(["-s", &place("state")]);
+        command.args(["-n", "-c", &path("lan.conf"), "-f", &path("sim.emu")]);
+        command.args(["-s", &path("state")]);
+        thread::spawn(move || echo(&serial));
         Self::start(command, directory, port)
+    }
+
+    /// Refuses a kind of change from now on: `power`, `reset` or `shutdown`.
+    pub fn refuse(&self, change: &str) {
+        fs::write(self.directory.path().join("refused"), change).expect("a file");
     }
 
     /// Starts pyghmi's simulator: user `admin`, password `password`.
@@ -109,6 +136,28 @@ impl Simulator {
         }
     }
 
+    /// Sets the clock of the event log, and appends an entry.
+    pub fn set_sel_time(&self, time: &str) {
+        let time: jiff::Timestamp = time.parse().expect("a time");
+        let seconds = u32::try_from(time.as_second()).expect("a time of this century");
+        let [a, b, c, d] = seconds.to_le_bytes().map(|byte| byte.to_string());
+        // Source: IPMI 2.0 §31.11, Set SEL Time.
+        self.ipmitool(&["raw", "0x0a", "0x49", &a, &b, &c, &d]);
+        let event = self.directory.path().join("event");
+        fs::write(&event, "0x04 0x06 0x2a 0x6f 0x01 0xff 0xff # event\n").expect("a file");
+        self.ipmitool(&["sel", "add", &event.display().to_string()]);
+    }
+
+    fn ipmitool(&self, words: &[&str]) {
+        let output = Command::new("ipmitool")
+            .args(["-I", "lanplus", "-C", "3", "-H", "127.0.0.1", "-U", "admin"])
+            .args(["-P", "s3cret", "-p", &self.port.to_string()])
+            .args(words)
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Returns the content of a file that the simulator writes.
     pub fn log(&self, name: &str) -> String {
         fs::read_to_string(self.directory.path().join(name)).unwrap_or_default()
@@ -120,6 +169,36 @@ impl Drop for Simulator {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Opens the serial port of the simulated machine.
+fn serial_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a port")
+}
+
+/// Answers on the serial port, as a machine with a console does.
+fn echo(serial: &TcpListener) {
+    while let Ok((mut stream, _)) = serial.accept() {
+        let mut bytes = [0; 256];
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            let typed = String::from_utf8_lossy(&bytes[..count]).to_uppercase();
+            let _ = stream.write_all(format!("console:{typed}").as_bytes());
+        }
+    }
+}
+
+/// Makes a rack of one host with IPMI.
+pub fn ipmi_rack(port: u16, uuid: &str) -> Rack {
+    Rack::with_hosts(&[HostDocument {
+        name: "old".to_owned(),
+        uuid: uuid.to_owned(),
+        serial: "C7X9K2".to_owned(),
+        mac: "52:54:00:85:00:01".to_owned(),
+        arch: "uefi-x64",
+        bmc: format!(
+            "{{url: \"ipmi://127.0.0.1:{port}\", username: admin, password: {{env: BMC_PASSWORD}}}}"
+        ),
+    }])
 }
 
 fn free_port() -> u16 {

@@ -29,7 +29,7 @@ impl Sushy {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("its address").port();
         drop(free);
-        let place = |name: &str| directory.path().join(name).display().to_string();
+        let path = |name: &str| directory.path().join(name).display().to_string();
         let made = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
             .args(["ec_paramgen_curve:P-256", "-nodes", "-days", "30"])
@@ -39,7 +39,7 @@ impl Sushy {
                 "-addext",
                 "subjectAltName=IP:127.0.0.1",
             ])
-            .args(["-keyout", &place("key.pem"), "-out", &place("tls.pem")])
+            .args(["-keyout", &path("key.pem"), "-out", &path("tls.pem")])
             .output()
             .expect("openssl runs");
         assert!(made.status.success(), "{made:?}");
@@ -57,22 +57,22 @@ impl Sushy {
         drop(input);
         let hashed = hashing.wait_with_output().expect("it ends");
         let hashed = String::from_utf8(hashed.stdout).expect("text");
-        fs::write(place("users"), format!("admin:{hashed}")).expect("a file");
+        fs::write(path("users"), format!("admin:{hashed}")).expect("a file");
         let config = format!(
             "SUSHY_EMULATOR_AUTH_FILE = '{}'\nSUSHY_EMULATOR_STATE_DIR = '{}'\n",
-            place("users"),
+            path("users"),
             directory.path().display()
         );
-        fs::write(place("sushy.conf"), config).expect("a file");
-        let log = fs::File::create(place("log")).expect("a log");
+        fs::write(path("sushy.conf"), config).expect("a file");
+        let log = fs::File::create(path("log")).expect("a log");
         let child = Command::new(installed("python/bin/sushy-emulator"))
-            .args(["--fake", "--config", &place("sushy.conf")])
+            .args(["--fake", "--config", &path("sushy.conf")])
             .args(["--interface", "127.0.0.1", "--port", &port.to_string()])
             .args([
                 "--ssl-certificate",
-                &place("tls.pem"),
+                &path("tls.pem"),
                 "--ssl-key",
-                &place("key.pem"),
+                &path("key.pem"),
             ])
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log"))

@@ -1,7 +1,7 @@
 //! Progress on a terminal, and in a pipe.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::bmc::emulator::profile::CONTOSO;
@@ -31,18 +31,8 @@ fn on_terminal(rack: &Rack, terminal: &str, columns: usize, words: &str) -> Stri
         "stty rows 24 cols {columns}; TERM={terminal} {} bmc {words} >table",
         env!("CARGO_BIN_EXE_pxectl")
     );
-    let mut script = Command::new("script");
-    // The environment of `pxectl` here, for another program.
-    for (name, value) in rack.command(&[]).get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    script
-        .args(["-q", "-e", "-c", &line, "/dev/null"])
-        .current_dir(rack.file(""))
-        .stdin(Stdio::null());
+    let mut script = rack.on_terminal(&line);
+    script.stdin(Stdio::null());
     RunOutput::of(&mut script).assert_success().stdout.clone()
 }
 
@@ -88,12 +78,12 @@ fn each_host_has_a_line_below_the_total_bar() {
         let name = |line: &str| line.split(' ').nth(1).map(str::to_owned);
         let names: BTreeSet<_> = hosts.iter().filter_map(|it| name(it)).collect();
         assert!(names.len() >= 16, "{names:?}");
-        for what in ["connecting", "logging in", "finding the system"] {
-            let line = hosts.iter().find(|it| it.contains(what));
+        for activity in ["connecting", "logging in", "finding the system"] {
+            let line = hosts.iter().find(|it| it.contains(activity));
             // The activities are in one column.
-            let place = line.and_then(|it| it.find(what));
-            assert!(place.is_some(), "{what}: {hosts:#?}");
-            assert_eq!(place, hosts[0].find("connecting"), "{what}");
+            let column = line.and_then(|it| it.find(activity));
+            assert!(column.is_some(), "{activity}: {hosts:#?}");
+            assert_eq!(column, hosts[0].find("connecting"), "{activity}");
         }
         for line in &lines {
             assert!(line.chars().count() <= columns, "{line:?}");

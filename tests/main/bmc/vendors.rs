@@ -6,20 +6,19 @@ use crate::bmc::emulator::profile::{
     CONTOSO, DELL_14G, HPE, LENOVO, Media, PROFILES, Profile, SUSHY, Sessions, TWINS,
 };
 use crate::bmc::emulator::{Bmc, Emulator};
+use crate::bmc::rack::single_host;
 use crate::support::rack::Rack;
 
 /// One BMC, and a host for each of its machines.
-struct Case {
+struct VendorCase {
     _emulator: Emulator,
     bmc: Bmc,
     rack: Rack,
 }
 
-impl Case {
+impl VendorCase {
     fn new(profile: Profile) -> Self {
-        let mut emulator = Emulator::start();
-        let bmc = emulator.add(profile);
-        let rack = Rack::of_bmcs(&[&bmc]);
+        let (emulator, bmc, rack) = single_host(profile);
         Self {
             _emulator: emulator,
             bmc,
@@ -69,7 +68,7 @@ fn pxe(with: Value) -> Value {
 #[test]
 fn status_reads_each_vendor_and_changes_nothing() {
     for profile in PROFILES {
-        let case = Case::new(*profile);
+        let case = VendorCase::new(*profile);
         let output = case.run(&["status"]);
         for text in [profile.model, "on"] {
             assert!(
@@ -96,7 +95,7 @@ fn status_reads_each_vendor_and_changes_nothing() {
 fn each_vendor_boots_from_the_network_once_with_the_smallest_request() {
     let uefi = json!({"BootSourceOverrideMode": "UEFI"});
     for profile in PROFILES {
-        let case = Case::new(*profile);
+        let case = VendorCase::new(*profile);
         let output = case.run(&["boot-pxe", "--yes"]);
         let boots = case.bmc.machine(|machine| machine.boots.clone());
         assert_eq!(boots, ["Pxe"], "{}: {output}", profile.name);
@@ -114,7 +113,7 @@ fn each_vendor_boots_from_the_network_once_with_the_smallest_request() {
 #[test]
 fn machine_that_is_off_is_started_and_not_reset() {
     for profile in PROFILES {
-        let case = Case::new(*profile);
+        let case = VendorCase::new(*profile);
         case.bmc.machine(|machine| machine.power = "Off");
         case.run(&["boot-pxe", "--yes"]);
         let (boots, resets) = case
@@ -128,7 +127,7 @@ fn machine_that_is_off_is_started_and_not_reset() {
 #[test]
 fn power_reaches_the_requested_state_with_one_request() {
     for profile in PROFILES {
-        let case = Case::new(*profile);
+        let case = VendorCase::new(*profile);
         for (action, before, after, resets) in [
             ("off", "On", "Off", &["ForceOff"][..]),
             ("off", "Off", "Off", &[]),
@@ -161,7 +160,7 @@ fn power_reaches_the_requested_state_with_one_request() {
 
 #[test]
 fn command_waits_for_a_late_power_change() {
-    let case = Case::new(CONTOSO);
+    let case = VendorCase::new(CONTOSO);
     case.bmc.machine(|machine| machine.lag = 2);
     case.run(&["power", "off", "--yes"]);
     let reads = case.bmc.requests();
@@ -175,7 +174,7 @@ fn command_waits_for_a_late_power_change() {
 fn each_vendor_boots_from_disk_http_and_virtual_media() {
     const IMAGE: &str = "http://10.20.0.10:8080/files/live.iso";
     for profile in PROFILES {
-        let case = Case::new(*profile);
+        let case = VendorCase::new(*profile);
         case.run(&["boot-disk", "--yes"]);
         let boots = case.bmc.machine(|machine| machine.boots.clone());
         assert_eq!(boots, ["Hdd"], "{}", profile.name);
@@ -193,7 +192,7 @@ fn each_vendor_boots_from_disk_http_and_virtual_media() {
             continue;
         }
         let host = case.host();
-        let insert = ["media", "insert", "--yes", IMAGE, &host];
+        let insert = ["media", "insert", "--yes", &host, IMAGE];
         let output = case.rack.bmc(&insert);
         assert_eq!(output.status, Some(0), "{}: {}", profile.name, output.all());
         let image = case.bmc.machine(|machine| machine.image.clone());
@@ -215,7 +214,7 @@ fn each_vendor_boots_from_disk_http_and_virtual_media() {
 #[test]
 fn unsupported_static_address_reboots_nothing() {
     let with_address = |profile| {
-        let case = Case::new(profile);
+        let case = VendorCase::new(profile);
         let nic = "network: prov0, boot: true";
         let address = "network: prov0, ip: 10.20.0.58, boot: true";
         case.rack.edit("hosts.yaml", nic, address);
@@ -270,8 +269,8 @@ fn override_is_removed_if_the_disk_has_no_name() {
         "BootSourceOverrideEnabled": "Disabled",
         "BootSourceOverrideTarget": "None",
     }});
-    for (vendor, taken) in [(HPE, alone), (SUSHY, both)] {
-        let case = Case::new(Profile {
+    for (vendor, accepted) in [(HPE, alone), (SUSHY, both)] {
+        let case = VendorCase::new(Profile {
             targets: &["None", "Pxe", "Cd"],
             ..vendor
         });
@@ -283,14 +282,14 @@ fn override_is_removed_if_the_disk_has_no_name() {
         let boots = case.bmc.machine(|machine| machine.boots.clone());
         assert_eq!(boots, ["Hdd"], "{}", vendor.name);
         let patches = case.bmc.patches();
-        assert_eq!(patches.last(), Some(&taken), "{}", vendor.name);
+        assert_eq!(patches.last(), Some(&accepted), "{}", vendor.name);
     }
 }
 
 #[test]
 fn dry_run_prints_requests_and_sends_nothing() {
     for profile in PROFILES {
-        let case = Case::new(*profile);
+        let case = VendorCase::new(*profile);
         for command in [
             &["boot-pxe", "--dry-run"][..],
             &["power", "reset", "--dry-run"],
@@ -323,7 +322,7 @@ fn dry_run_prints_requests_and_sends_nothing() {
 fn command_waits_for_a_self_test() {
     // Each case waits for seconds. In parallel, all of them take as long as one.
     let waits = |profile: Profile, status: u16| {
-        let case = Case::new(profile);
+        let case = VendorCase::new(profile);
         case.bmc
             .controller(|controller| controller.post = Some((1, status)));
         case.run(&["boot-pxe", "--yes"]);
@@ -341,7 +340,7 @@ fn command_waits_for_a_self_test() {
 
 #[test]
 fn named_machine_behind_a_shared_address_is_booted() {
-    let case = Case::new(TWINS);
+    let case = VendorCase::new(TWINS);
     let second = format!("host-{:03}-1", case.bmc.number);
     case.rack
         .bmc(&["boot-pxe", "--yes", &second])
@@ -364,7 +363,7 @@ fn named_machine_behind_a_shared_address_is_booted() {
 
 #[test]
 fn changed_etag_is_read_again_before_a_patch() {
-    let case = Case::new(LENOVO);
+    let case = VendorCase::new(LENOVO);
     case.run(&["boot-pxe", "--yes"]);
     let requests = case.bmc.requests();
     let patch = requests.iter().find(|it| it.request.method == "PATCH");
@@ -376,14 +375,14 @@ fn changed_etag_is_read_again_before_a_patch() {
 #[test]
 fn inventory_shows_differences_and_writes_them() {
     for profile in PROFILES {
-        let case = Case::new(*profile);
+        let case = VendorCase::new(*profile);
         let same = case.run(&["inventory"]);
         let serial = case.bmc.machine(|machine| machine.serial.clone());
         assert!(same.contains(profile.model), "{}: {same}", profile.name);
         assert!(same.contains(&serial), "{}: {same}", profile.name);
         assert_eq!(case.bmc.changes(), [], "{}", profile.name);
     }
-    let case = Case::new(CONTOSO);
+    let case = VendorCase::new(CONTOSO);
     let mac = case.bmc.machine(|machine| machine.mac.clone());
     case.rack.edit("hosts.yaml", &mac, "52:54:00:99:99:99");
     let differs = case.rack.bmc(&["inventory", &case.host()]);

@@ -31,6 +31,10 @@ pub enum Fault {
     RedirectLoop,
     /// A redirect to another server.
     RedirectElsewhere(String),
+    /// A redirect of each change to the same path with a slash at its end, with a status.
+    RedirectChange(u16),
+    /// A denial with status 403, a message identifier and a message.
+    Denied(&'static str, &'static str),
     /// The connection breaks in the middle of the response.
     Cut,
     /// The connection breaks in the middle of this many responses.
@@ -83,6 +87,17 @@ impl Faults {
             Fault::RedirectLoop => FaultResponse::Response(redirect(request.path.clone())),
             Fault::RedirectElsewhere(to) => {
                 FaultResponse::Response(redirect(format!("{to}{}", request.path)))
+            }
+            Fault::RedirectChange(status) => {
+                if request.method == "GET" || request.path.ends_with('/') {
+                    return None;
+                }
+                let mut reply = redirect(format!("{}/", request.path));
+                reply.status = *status;
+                FaultResponse::Response(reply)
+            }
+            Fault::Denied(id, message) => {
+                FaultResponse::Response(EmulatorResponse::error_with_id(403, id, message))
             }
             Fault::Cut => FaultResponse::Cut,
             Fault::CutTimes(left) => {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::logs::EmulatedLog;
 use super::profile::{Etag, Profile, Rule};
 
 /// A machine behind a BMC.
@@ -30,9 +31,32 @@ pub struct EmulatedMachine {
     pub lagging: Option<(usize, &'static str)>,
     /// Whether the operating system ignores requests.
     pub ignores_shutdown: bool,
+    /// The reset types that are listed but refused.
+    pub refused_resets: Vec<&'static str>,
+    /// How boot overrides reach the settings resource, if there is one.
+    pub settings_resource: Option<SettingsResource>,
+    /// The boot override of the settings resource, which the next start applies.
+    pub pending_boot: Option<BootState>,
+    /// Whether Secure Boot is on for the next boot, and for the current one.
+    pub secure_boot: Option<(bool, bool)>,
+    /// The identifiers and names of the boot options, in order.
+    pub boot_order: Vec<(&'static str, &'static str)>,
+    /// The property `Status`.
+    pub status: Value,
+    /// The property `SerialConsole`.
+    pub serial_console: Value,
     /// The firmware settings, and the changes that the next start applies.
     pub settings: BTreeMap<String, String>,
     pub pending: BTreeMap<String, String>,
+}
+
+/// How a BMC shows its settings resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingsResource {
+    /// The system lists it.
+    Listed,
+    /// Only the refusal of a change names it.
+    Named,
 }
 
 /// The boot override.
@@ -45,12 +69,12 @@ pub struct BootState {
 }
 
 impl EmulatedMachine {
-    pub fn new(id: &str, number: usize, place: usize) -> Self {
+    pub fn new(id: &str, number: usize, index: usize) -> Self {
         Self {
             id: id.to_owned(),
-            uuid: format!("4c4c4544-0035-5a10-8054-{number:08x}{place:04x}"),
-            serial: format!("SN{number:04}{place}"),
-            mac: mac(number, place),
+            uuid: format!("4c4c4544-0035-5a10-8054-{number:08x}{index:04x}"),
+            serial: format!("SN{number:04}{index}"),
+            mac: mac(number, index),
             power: "On",
             boot: BootState {
                 enabled: "Disabled".to_owned(),
@@ -67,6 +91,13 @@ impl EmulatedMachine {
             lag: 0,
             lagging: None,
             ignores_shutdown: false,
+            refused_resets: Vec::new(),
+            settings_resource: None,
+            pending_boot: None,
+            secure_boot: None,
+            boot_order: Vec::new(),
+            status: json!({"State": "Enabled", "Health": "OK"}),
+            serial_console: Value::Null,
             settings: BTreeMap::new(),
             pending: BTreeMap::new(),
         }
@@ -83,6 +114,9 @@ impl EmulatedMachine {
             "ForceRestart" | "GracefulRestart" | "PowerCycle" | "On" | "ForceOn" => {
                 self.power = "On";
                 self.settings.append(&mut self.pending);
+                if let Some(pending) = self.pending_boot.take() {
+                    self.boot = pending;
+                }
                 self.boots.push(match self.boot.enabled.as_str() {
                     "Disabled" => "Hdd".to_owned(),
                     _ => self.boot.target.clone(),
@@ -115,6 +149,16 @@ impl EmulatedMachine {
         self.outdated_boot
             .take()
             .unwrap_or_else(|| self.boot.clone())
+    }
+
+    /// Changes the boot override of the settings resource.
+    pub fn patch_settings(&mut self, change: &Value) {
+        let mut pending = self.pending_boot.clone().unwrap_or(self.boot.clone());
+        let text = |name: &str| change[name].as_str().map(str::to_owned);
+        pending.enabled = text("BootSourceOverrideEnabled").unwrap_or(pending.enabled);
+        pending.target = text("BootSourceOverrideTarget").unwrap_or(pending.target);
+        pending.mode = text("BootSourceOverrideMode").unwrap_or(pending.mode);
+        self.pending_boot = Some(pending);
     }
 
     /// Changes the boot override, or refuses with a message.
@@ -199,9 +243,9 @@ impl EmulatedMachine {
     }
 }
 
-pub fn mac(number: usize, place: usize) -> String {
+pub fn mac(number: usize, index: usize) -> String {
     let (high, low) = (number >> 8 & 0xff, number & 0xff);
-    format!("52:54:00:{high:02x}:{low:02x}:{place:02x}")
+    format!("52:54:00:{high:02x}:{low:02x}:{index:02x}")
 }
 
 /// A BMC: its machines, its account and its sessions.
@@ -218,6 +262,33 @@ pub struct EmulatedController {
     pub documents: Option<HashMap<String, Value>>,
     /// How many more changes are refused because of the self-test, and with which status.
     pub post: Option<(usize, u16)>,
+    /// How changes are carried out later, if they are not carried out at once.
+    pub operations: Option<Operations>,
+    /// The change that waits.
+    pub waiting: Option<WaitingChange>,
+    /// The event logs.
+    pub logs: Vec<EmulatedLog>,
+    /// The properties of the manager's network protocols.
+    pub protocols: Value,
+}
+
+/// A change that was accepted with 202.
+#[derive(Clone, Debug)]
+pub struct WaitingChange {
+    pub method: String,
+    pub path: String,
+    pub body: Value,
+    /// How many more reads find it unfinished.
+    pub reads: usize,
+}
+
+/// Changes that are accepted with 202 and carried out later.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    /// How many reads find an operation unfinished.
+    pub reads: usize,
+    /// The message of each operation that fails.
+    pub failure: Option<&'static str>,
 }
 
 impl EmulatedController {
@@ -226,8 +297,8 @@ impl EmulatedController {
         Self {
             profile,
             machines: ids
-                .map(|(place, id)| {
-                    let mut machine = EmulatedMachine::new(id, number, place);
+                .map(|(index, id)| {
+                    let mut machine = EmulatedMachine::new(id, number, index);
                     let settings = profile.settings.iter();
                     machine.settings = settings
                         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -241,6 +312,10 @@ impl EmulatedController {
             failures: 0,
             documents: None,
             post: None,
+            operations: None,
+            waiting: None,
+            logs: Vec::new(),
+            protocols: Value::Null,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod certificate;
 mod fault;
+mod logs;
 mod machine;
 pub mod profile;
 mod resources;
@@ -22,7 +23,8 @@ use tokio::runtime::Runtime;
 use certificate::ActiveCertificate;
 pub use certificate::Certificate;
 pub use fault::{BodyKind, Fault, Faults};
-pub use machine::{EmulatedController, EmulatedMachine};
+pub use logs::{EmulatedLog, log_entry};
+pub use machine::{EmulatedController, EmulatedMachine, Operations, SettingsResource};
 use profile::Profile;
 pub use responses::EmulatorRequest;
 

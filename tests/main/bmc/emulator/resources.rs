@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::machine::{EmulatedController, EmulatedMachine};
+use super::machine::{EmulatedController, EmulatedMachine, SettingsResource};
 use super::profile::{Etag, Media, PostSign, Sessions, ValueList};
 use super::settings;
 
@@ -88,7 +88,32 @@ pub fn resource(
     }
     let machine = &controller.machines[at];
     plain(match rest {
-        "BootOptions" => collection(path, &[]),
+        "BootOptions" => {
+            let references = machine.boot_order.iter();
+            let members: Vec<_> = references.map(|(id, _)| format!("{path}/{id}")).collect();
+            collection(path, &members)
+        }
+        "SecureBoot" => {
+            let (next, current) = machine.secure_boot?;
+            json!({
+                "@odata.id": path,
+                "Id": "SecureBoot",
+                "SecureBootEnable": next,
+                "SecureBootCurrentBoot": if current { "Enabled" } else { "Disabled" },
+                "SecureBootMode": "UserMode",
+            })
+        }
+        "SD" if machine.settings_resource.is_some() => {
+            let boot = machine.pending_boot.as_ref().unwrap_or(&machine.boot);
+            json!({
+                "@odata.id": path,
+                "Boot": {
+                    "BootSourceOverrideEnabled": boot.enabled,
+                    "BootSourceOverrideTarget": boot.target,
+                    "BootSourceOverrideMode": boot.mode,
+                },
+            })
+        }
         "EthernetInterfaces" => collection(path, &[format!("{path}/NIC.1")]),
         "EthernetInterfaces/NIC.1" => json!({
             "@odata.id": path,
@@ -119,6 +144,13 @@ pub fn resource(
             "Parameters": [{"Name": "ResetType", "AllowableValues": profile.resets}],
         }),
         "Bios" | "Bios/Settings" => settings::resource(machine, path)?,
+        option if option.starts_with("BootOptions/") => {
+            let id = option.strip_prefix("BootOptions/")?;
+            let (id, name) = machine.boot_order.iter().find(|it| it.0 == id)?;
+            json!({
+                "@odata.id": path, "Id": id, "BootOptionReference": id, "DisplayName": name,
+            })
+        }
         "VirtualMedia" if profile.media == Media::System => {
             collection(path, &[format!("{path}/Cd")])
         }
@@ -148,8 +180,15 @@ fn manager_resource(controller: &EmulatedController, path: &str, rest: &str) -> 
             if has_media {
                 manager["VirtualMedia"] = link(&format!("{path}/VirtualMedia"));
             }
+            if controller.logs.iter().any(|log| log.at_manager) {
+                manager["LogServices"] = link(&format!("{path}/LogServices"));
+            }
+            if !controller.protocols.is_null() {
+                manager["NetworkProtocol"] = link(&format!("{path}/NetworkProtocol"));
+            }
             manager
         }
+        "/NetworkProtocol" if !controller.protocols.is_null() => controller.protocols.clone(),
         "/VirtualMedia" if has_media => {
             collection(path, &[format!("{path}/Floppy"), format!("{path}/Cd")])
         }
@@ -185,6 +224,7 @@ fn medium(machine: &EmulatedMachine, path: &str, actions: bool) -> Value {
 
 fn system(controller: &mut EmulatedController, at: usize, path: &str) -> Value {
     let (profile, in_post) = (controller.profile, controller.is_in_post());
+    let has_logs = at == 0 && controller.logs.iter().any(|log| !log.at_manager);
     let machine = &mut controller.machines[at];
     let (power, boot) = (machine.reported_power(), machine.reported_boot());
     let mut reset = json!({"target": format!("{path}/Actions/ComputerSystem.Reset")});
@@ -206,7 +246,7 @@ fn system(controller: &mut EmulatedController, at: usize, path: &str) -> Value {
         "SerialNumber": machine.serial,
         "SKU": "8675309",
         "PowerState": power,
-        "Status": {"State": "Enabled", "Health": "OK"},
+        "Status": machine.status,
         "Boot": {
             "BootSourceOverrideEnabled": boot.enabled,
             "BootSourceOverrideTarget": boot.target,
@@ -218,6 +258,35 @@ fn system(controller: &mut EmulatedController, at: usize, path: &str) -> Value {
         "Links": {"ManagedBy": [link(&format!("/redfish/v1/Managers/{}", profile.manager))]},
         "Actions": {"#ComputerSystem.Reset": reset},
     });
+    let has_settings = machine.settings_resource == Some(SettingsResource::Listed);
+    let order: Vec<_> = machine.boot_order.iter().map(|(id, _)| *id).collect();
+    for (name, value) in [
+        (
+            "SecureBoot",
+            machine
+                .secure_boot
+                .map(|_| link(&format!("{path}/SecureBoot"))),
+        ),
+        (
+            "LogServices",
+            has_logs.then(|| link(&format!("{path}/LogServices"))),
+        ),
+        (
+            "SerialConsole",
+            Some(machine.serial_console.clone()).filter(|it| !it.is_null()),
+        ),
+        (
+            "@Redfish.Settings",
+            has_settings.then(|| json!({"SettingsObject": link(&format!("{path}/SD"))})),
+        ),
+    ] {
+        if let Some(value) = value {
+            system[name] = value;
+        }
+    }
+    if !order.is_empty() {
+        system["Boot"]["BootOrder"] = json!(order);
+    }
     if profile.listed == ValueList::Allowable {
         system["Boot"]["BootSourceOverrideTarget@Redfish.AllowableValues"] = json!(profile.targets);
     }

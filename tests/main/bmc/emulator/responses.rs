@@ -3,7 +3,8 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::machine::EmulatedController;
+use super::logs;
+use super::machine::{EmulatedController, SettingsResource, WaitingChange};
 use super::profile::{Media, PostSign, Rule, Sessions};
 use super::resources::{resource, root};
 use super::settings;
@@ -13,6 +14,7 @@ use super::settings;
 pub struct EmulatorRequest {
     pub method: String,
     pub path: String,
+    pub query: String,
     pub authorization: Option<String>,
     pub token: Option<String>,
     pub if_match: Option<String>,
@@ -45,11 +47,15 @@ impl EmulatorResponse {
     }
 
     pub fn error(status: u16, message: &str) -> Self {
+        Self::error_with_id(status, "Base.1.8.GeneralError", message)
+    }
+
+    pub fn error_with_id(status: u16, id: &str, message: &str) -> Self {
         let body = json!({"error": {
             "code": "Base.1.8.GeneralError",
             "message": "A general error has occurred. See ExtendedInfo for more information.",
             "@Message.ExtendedInfo": [{
-                "MessageId": "Base.1.8.GeneralError",
+                "MessageId": id,
                 "Message": message,
                 "Severity": "Critical",
             }],
@@ -102,6 +108,23 @@ pub fn answer(
         };
         return EmulatorResponse::error(status, message);
     }
+    if changes && let Some(operations) = controller.operations.clone() {
+        controller.waiting = Some(WaitingChange {
+            method: request.method.clone(),
+            path: path.to_owned(),
+            body: request.body.clone(),
+            reads: operations.reads,
+        });
+        return EmulatorResponse::empty(202).with("location", MONITOR.to_owned());
+    }
+    if path == MONITOR {
+        return monitor(controller, ignores_changes);
+    }
+    if request.method == "GET"
+        && let Some(log) = logs::resource(&controller.logs, path, &request.query)
+    {
+        return EmulatorResponse::json(200, &log);
+    }
     match request.method.as_str() {
         "GET" => match resource(controller, path) {
             Some((body, etag)) => {
@@ -120,6 +143,38 @@ pub fn answer(
             None => EmulatorResponse::error(404, "There is no such session."),
         },
         _ => EmulatorResponse::error(405, "The method is not allowed."),
+    }
+}
+
+/// The path of the task monitor.
+const MONITOR: &str = "/redfish/v1/TaskService/TaskMonitors/1";
+
+/// Returns the state of the change that waits, and carries it out at the end.
+fn monitor(controller: &mut EmulatedController, ignores_changes: bool) -> EmulatorResponse {
+    let Some(change) = controller.waiting.take() else {
+        return EmulatorResponse::error(404, "There is no such task.");
+    };
+    if let Some(reads) = change.reads.checked_sub(1) {
+        controller.waiting = Some(WaitingChange { reads, ..change });
+        let task = json!({"Id": "1", "TaskState": "Running", "PercentComplete": 50});
+        return EmulatorResponse::json(202, &task);
+    }
+    let failure = controller.operations.as_ref().and_then(|it| it.failure);
+    if let Some(message) = failure {
+        let task = json!({
+            "Id": "1", "TaskState": "Exception", "TaskStatus": "Critical",
+            "Messages": [{"MessageId": "Base.1.8.OperationFailed", "Message": message}],
+        });
+        return EmulatorResponse::json(200, &task);
+    }
+    let request = EmulatorRequest {
+        method: change.method,
+        body: change.body,
+        ..EmulatorRequest::default()
+    };
+    match request.method.as_str() {
+        "PATCH" => patch(controller, &request, &change.path, ignores_changes),
+        _ => post(controller, &request, &change.path, ignores_changes),
     }
 }
 
@@ -184,7 +239,7 @@ fn patch(
     ignores_changes: bool,
 ) -> EmulatorResponse {
     let profile = controller.profile;
-    if let Some(at) = media_place(controller, path)
+    if let Some(at) = media_index(controller, path)
         && profile.media == Media::ManagerByPatch
     {
         if !ignores_changes {
@@ -195,14 +250,28 @@ fn patch(
     }
     if let Some(at) = path
         .strip_suffix("/Bios/Settings")
-        .and_then(|it| place(controller, it))
+        .and_then(|it| machine_index(controller, it))
     {
         return settings::change(&mut controller.machines[at], &request.body);
     }
-    let Some(at) = place(controller, path) else {
+    if let Some(at) = path
+        .strip_suffix("/SD")
+        .and_then(|it| machine_index(controller, it))
+    {
+        controller.machines[at].patch_settings(&request.body["Boot"]);
+        return EmulatorResponse::empty(204);
+    }
+    let Some(at) = machine_index(controller, path) else {
         return EmulatorResponse::error(404, "The resource was not found.");
     };
     let machine = &mut controller.machines[at];
+    if machine.settings_resource == Some(SettingsResource::Named) {
+        let message = format!(
+            "Support of this Operation for Boot Properties is moved to FutureState URI({path}/SD)"
+        );
+        let id = "Ami.1.0.OperationSupportedInFutureStateURI";
+        return EmulatorResponse::error_with_id(400, id, &message);
+    }
     if profile.rules.contains(&Rule::NotFoundUntilRead) && !machine.options_read {
         return EmulatorResponse::error(404, "The resource was not found.");
     }
@@ -230,7 +299,7 @@ fn post(
 ) -> EmulatorResponse {
     let profile = controller.profile;
     if let Some(system) = path.strip_suffix("/Actions/ComputerSystem.Reset")
-        && let Some(at) = place(controller, system)
+        && let Some(at) = machine_index(controller, system)
     {
         let kind = request.body["ResetType"]
             .as_str()
@@ -240,6 +309,9 @@ fn post(
             return EmulatorResponse::error(400, "The value of ResetType is not acceptable.");
         }
         let machine = &mut controller.machines[at];
+        if machine.refused_resets.contains(&kind.as_str()) {
+            return EmulatorResponse::error(400, "The action is not supported by the chassis.");
+        }
         // Most BMCs refuse to reset a machine that is off.
         if machine.power == "Off" && matches!(kind.as_str(), "ForceRestart" | "PowerCycle") {
             return EmulatorResponse::error(409, "The machine does not run.");
@@ -253,7 +325,7 @@ fn post(
         let suffix = format!("/Actions/VirtualMedia.{action}");
         let Some(at) = path
             .strip_suffix(&suffix)
-            .and_then(|it| media_place(controller, it))
+            .and_then(|it| media_index(controller, it))
         else {
             continue;
         };
@@ -273,16 +345,16 @@ fn post(
 }
 
 /// Returns the index of the machine that a path names.
-fn place(controller: &EmulatedController, path: &str) -> Option<usize> {
+fn machine_index(controller: &EmulatedController, path: &str) -> Option<usize> {
     let id = path.strip_prefix("/redfish/v1/Systems/")?;
     controller.machines.iter().position(|it| it.id == id)
 }
 
 /// Returns the index of the machine whose virtual CD drive a path names.
-fn media_place(controller: &EmulatedController, path: &str) -> Option<usize> {
+fn media_index(controller: &EmulatedController, path: &str) -> Option<usize> {
     let owner = path.strip_suffix("/VirtualMedia/Cd")?;
     match controller.profile.media {
-        Media::System => place(controller, owner),
+        Media::System => machine_index(controller, owner),
         Media::None => None,
         Media::Manager | Media::ManagerByPatch => {
             let manager = format!("/redfish/v1/Managers/{}", controller.profile.manager);

@@ -63,6 +63,7 @@ async fn respond(
     let mut request = EmulatorRequest {
         method: incoming.method().to_string(),
         path: incoming.uri().path().to_owned(),
+        query: incoming.uri().query().unwrap_or_default().to_owned(),
         authorization: header(AUTHORIZATION),
         token: header(HeaderName::from_static("x-auth-token")),
         if_match: header(IF_MATCH),

@@ -17,8 +17,8 @@ pub fn resource(machine: &EmulatedMachine, path: &str) -> Option<Value> {
     }
     let mut resource = json!({"@odata.id": path, "Id": name, "Attributes": settings});
     if name == "Bios" {
-        let place = json!({"@odata.id": format!("{path}/Settings")});
-        resource["@Redfish.Settings"] = json!({"SettingsObject": place});
+        let settings_link = json!({"@odata.id": format!("{path}/Settings")});
+        resource["@Redfish.Settings"] = json!({"SettingsObject": settings_link});
     }
     Some(resource)
 }
