@@ -176,7 +176,7 @@ impl HostEntry<'_> {
 }
 
 fn parse_since(text: &str) -> Result<Timestamp, String> {
-    time_since(text, Timestamp::now())
+    time_since(text, crate::clock::wall_time())
 }
 
 /// Parses a time, a duration before `now`, or a day in UTC.

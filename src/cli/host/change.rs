@@ -13,6 +13,9 @@ use crate::decide::Refusal;
 use crate::machine::{Event, EventKind, HostRecord, Phase};
 use crate::store::{HostUpdate, Store};
 
+/// The rule of a change: host name, record and decision time -> the new record.
+type ChangeRule = dyn Fn(&str, Option<&HostRecord>, Timestamp) -> Result<HostRecord, Refusal>;
+
 /// A change of hosts, and its words in messages and events.
 pub(super) struct HostChange<'c> {
     pub(super) kind: EventKind,
@@ -20,9 +23,7 @@ pub(super) struct HostChange<'c> {
     pub(super) done: &'static str,
     /// Why the change does not apply to the other hosts, such as `not armed`.
     pub(super) otherwise: &'static str,
-    /// The rule: host name, record and decision time -> the new record.
-    pub(super) rule:
-        &'c dyn Fn(&str, Option<&HostRecord>, Timestamp) -> Result<HostRecord, Refusal>,
+    pub(super) rule: &'c ChangeRule,
 }
 
 /// The result of a change for one host.
