@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError};
 use super::checksums::Checksums;
 use super::context::Builder;
 use super::error::BuildError;
-use super::location::{SourceLocation, beside, path_of};
+use super::location::{SourceLocation, beside};
 use super::signature::{OpenPgp, check_minisign};
 use crate::bundle::store::Temporary;
 use crate::inventory::{KeyId, Signature, SignatureKey, SignaturePlace, Source};
@@ -38,7 +38,7 @@ impl Builder<'_> {
             if from.contains('*') {
                 from = checksums.resolve(&from).map_err(failed)?;
             }
-            let listed = checksums.find(path_of(&from)).map_err(failed)?;
+            let listed = checksums.find(&from, &location).map_err(failed)?;
             match digest {
                 Some((pinned, stated_by)) if pinned != listed => {
                     return Err(BuildError::WrongDigest {
@@ -99,7 +99,7 @@ impl Builder<'_> {
             return Ok(checksums.clone());
         }
         let text = self.read_list(list, location)?;
-        let checksums = Arc::new(Checksums::parse(&String::from_utf8_lossy(&text)));
+        let checksums = Arc::new(Checksums::parse(&text));
         *known = Some(checksums.clone());
         Ok(checksums)
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::BuildError;
 use super::progress::BuildProgress;
 use super::web::{WebClient, without_credentials};
+use crate::wire::path::decoded;
 
 /// A URL or a local path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,26 @@ pub fn path_of(from: &str) -> &str {
     from[host..].find('/').map_or("", |at| &from[host + at..])
 }
 
+/// Decodes the `%XX` in a part of a path; leaves invalid ones as they are.
+pub fn decode_escapes(part: &str) -> String {
+    decoded(part).unwrap_or_else(|| part.to_owned())
+}
+
+/// Escapes a file name for the path of a URL.
+///
+/// Source: RFC 3986 §3.3, `pchar`.
+pub fn encode_segment(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// Appends a relative path to a URL or a directory.
 pub fn below(base: &str, path: &str) -> String {
     format!("{}/{path}", base.trim_end_matches('/'))
@@ -109,6 +130,15 @@ mod tests {
         ] {
             assert_eq!(beside(from, verified), expected);
         }
+    }
+
+    #[test]
+    fn escapes_of_a_name_are_those_of_a_url() {
+        let name = "a b#c?100%-ж+(1).iso";
+        let escaped = "a%20b%23c%3F100%25-%D0%B6+(1).iso";
+        assert_eq!(encode_segment(name), escaped);
+        assert_eq!(decode_escapes(escaped), name);
+        assert_eq!(decode_escapes("100%"), "100%");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod obtain;
 pub mod presets;
 mod progress;
 mod signature;
+mod version;
 mod web;
 
 pub use build_bundle::build;

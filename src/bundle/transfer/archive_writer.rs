@@ -65,16 +65,16 @@ impl ArchiveWriter {
         writer.put("oci-layout", LAYOUT)?;
         if let Some(previous) = previous {
             writer.index = previous.index()?;
-            let blobs = previous.entries.iter();
+            let blobs = previous.files.entries.iter();
             for (name, &(start, size)) in blobs.filter(|(name, _)| name.starts_with(BLOBS)) {
                 let digest = verified.iter().find(|it| blob_name(it) == *name);
                 if let Some(digest) = digest {
-                    let found = hash(previous.at(start, size)?);
+                    let found = hash(previous.files.at(start, size)?);
                     if found.map_err(|source| writer.failed(source))? != *digest {
                         continue;
                     }
                 }
-                writer.copy_entry(name, size, &mut previous.at(start, size)?)?;
+                writer.copy_entry(name, size, &mut previous.files.at(start, size)?)?;
             }
         }
         Ok(writer)

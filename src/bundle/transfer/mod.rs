@@ -7,6 +7,7 @@
 
 mod archive_reader;
 mod archive_writer;
+mod docker_archive;
 mod error;
 mod image;
 mod location;
@@ -15,6 +16,7 @@ mod progress;
 mod publish;
 mod pull;
 mod source;
+mod tar_files;
 
 pub use archive_reader::ArchiveReader;
 pub use archive_writer::ArchiveWriter;

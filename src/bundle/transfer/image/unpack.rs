@@ -116,7 +116,7 @@ impl Tree {
             hasher: Sha256::new(),
         };
         {
-            let plain = decompressed(&mut hashed).map_err(broken)?;
+            let plain = decompress_layer(&mut hashed).map_err(broken)?;
             let mut archive = Tar::without_end(plain);
             let wrong = |error: TarError| faulty(error.to_string());
             while let Some(entry) = archive.entry().map_err(wrong)? {
@@ -135,7 +135,7 @@ impl Tree {
 }
 
 /// Decompresses a layer; its first bytes tell the format.
-fn decompressed<'r>(mut content: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
+pub fn decompress_layer<'r>(mut content: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
     let mut head = Vec::new();
     content.by_ref().take(4).read_to_end(&mut head)?;
     let whole = io::Cursor::new(head.clone()).chain(content);
