@@ -61,6 +61,8 @@ impl Nginx {
              location /slow/ {{ alias {web}/; limit_rate 400k; }}\n\
              location /whole/ {{ alias {web}/; limit_rate 400k; max_ranges 0; }}\n\
              location /circle/ {{ return 302 /circle/again; }}\n\
+             location = /project/releases/latest {{ return 302 /project/releases/tag/v1.10.1; }}\n\
+             location = /project/releases/tag/v1.10.1 {{ return 200 release; }}\n\
              location /500 {{ return 500; }}\n\
              location /503 {{ return 503; }}\n\
              location /429 {{ add_header Retry-After 1 always; return 429; }}\n\

@@ -35,6 +35,8 @@ pub fn extract(
         reason,
     };
     let broken = |error: io::Error| refused(error.to_string());
+    // The image was hashed just before.
+    image.rewind().map_err(broken)?;
     let start = read_start(&mut image).map_err(broken)?;
     if is_iso(&start) {
         return from_iso(store, what, image, members, step);

@@ -67,6 +67,7 @@ impl Builder<'_> {
             return Err(BuildError::Signature {
                 what,
                 reason: "only a text can have an inline signature".to_owned(),
+                is_of_other_content: false,
             });
         };
         let location = SourceLocation::new(&beside(place, from), self.base);
@@ -81,7 +82,11 @@ impl Builder<'_> {
                 if let Some(site) = id.and_then(|id| self.policy.revoked_key(id)) {
                     let reason =
                         format!("signed by key `{}`, which the site has revoked", site.name);
-                    return Err(BuildError::Signature { what, reason });
+                    return Err(BuildError::Signature {
+                        what,
+                        reason,
+                        is_of_other_content: false,
+                    });
                 }
                 check_minisign(&what, file, &bytes, key, self.base)
             }
