@@ -12,6 +12,7 @@ mod lock;
 mod named_bundle;
 mod temporary;
 mod verify;
+mod writeback;
 
 pub use blob::BlobWriter;
 pub use error::BundleStoreError;
@@ -25,3 +26,4 @@ pub(super) use error::io_error;
 pub(super) use hashed_copy::{CopyError, copy_hashed, hash};
 pub(super) use named_bundle::merge_signatures;
 pub(super) use temporary::{Temporary, move_durably};
+pub(super) use writeback::Writeback;

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::archive_reader::{ArchiveReader, BLOBS};
 use super::error::TransferError;
 use crate::bundle::oci::Index;
-use crate::bundle::store::{BundleStoreError, CopyError, copy_hashed, hash};
+use crate::bundle::store::{BundleStoreError, CopyError, Writeback, copy_hashed, hash};
 use crate::machine::Sha256Digest;
 use crate::wire::tar::{END, header, padding};
 
@@ -102,12 +102,18 @@ impl ArchiveWriter {
         let name = blob_name(digest);
         self.begin_entry(&name, size)?;
         let mut file = &self.file;
-        let copied = copy_hashed(&mut content, &mut hasher, &mut |it| file.write_all(it)).map_err(
-            |error| match error {
-                CopyError::Reading(error) => TransferError::Store(BundleStoreError::Content(error)),
-                CopyError::Writing(error) => self.failed(error),
-            },
-        )?;
+        let start = file.stream_position().map_err(|error| self.failed(error))?;
+        let mut writeback = Writeback::from(start);
+        let mut write = |bytes: &[u8]| {
+            file.write_all(bytes)?;
+            writeback.advance(file, bytes.len());
+            Ok(())
+        };
+        let copied = copy_hashed(&mut content, &mut hasher, &mut write);
+        let copied = copied.map_err(|error| match error {
+            CopyError::Reading(error) => TransferError::Store(BundleStoreError::Content(error)),
+            CopyError::Writing(error) => self.failed(error),
+        })?;
         let found = Sha256Digest::new(hasher.finalize().into());
         if found != *digest || copied != size {
             return Err(TransferError::Store(BundleStoreError::Unexpected {
