@@ -149,7 +149,7 @@ fn transient_errors_are_retried_and_permanent_errors_are_not() {
             .filter(|it| it.path == path)
             .count()
     };
-    for (path, status, expected, asked) in [
+    for (path, status, expected, requests) in [
         (
             "/500",
             3,
@@ -178,7 +178,7 @@ fn transient_errors_are_retried_and_permanent_errors_are_not() {
         );
         let ran = workshop.pxectl("bundle build spec.yaml --retries 2");
         ran.ended(status, &[expected]);
-        wait_for("the log", || count(path) == asked);
+        wait_for("the log", || count(path) == requests);
         assert_eq!(workshop.blobs().0, 0, "{path}");
         assert!(ran.stdout.is_empty());
     }

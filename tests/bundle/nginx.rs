@@ -19,7 +19,7 @@ pub struct Nginx {
 
 /// One response in the log of nginx.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct LoggedResponse {
     pub status: u16,
     pub path: String,
     pub range: String,
@@ -119,14 +119,14 @@ impl Nginx {
     }
 
     /// Lists the responses so far.
-    pub fn responses(&self) -> Vec<Answer> {
+    pub fn responses(&self) -> Vec<LoggedResponse> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let responses = text.lines().map(|line| {
             let mut words = line.split(' ');
             let status = words.next().unwrap().parse().unwrap();
             let ended: f64 = words.next().unwrap().parse().unwrap();
             let took: f64 = words.next().unwrap().parse().unwrap();
-            Answer {
+            LoggedResponse {
                 status,
                 begun: ended - took,
                 ended,

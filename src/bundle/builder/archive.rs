@@ -134,21 +134,21 @@ fn from_tar<'i>(
         reason,
     };
     // The members by the path at which their content is.
-    let mut wanted: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut requested: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for member in members {
-        wanted.insert((*member).to_owned(), vec![member]);
+        requested.insert((*member).to_owned(), vec![member]);
     }
     let (mut found, mut done) = (BTreeMap::new(), 0);
     for _ in 0..LINKS_LIMIT {
         let mut links: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         let mut by_path: BTreeMap<String, Extracted> = BTreeMap::new();
         let mut tar = Tar::new(open()?);
-        while !wanted.is_empty() {
+        while !requested.is_empty() {
             let Some(entry) = tar.entry().map_err(|error| refused(error.to_string()))? else {
                 break;
             };
             let path = entry.path.strip_prefix("./").unwrap_or(&entry.path);
-            let Some(members) = wanted.remove(path) else {
+            let Some(members) = requested.remove(path) else {
                 continue;
             };
             let extracted = match &entry.kind {
@@ -178,7 +178,7 @@ fn from_tar<'i>(
                     .map(|member| ((*member).to_owned(), extracted)),
             );
         }
-        if let Some((path, members)) = wanted.first_key_value() {
+        if let Some((path, members)) = requested.first_key_value() {
             let member = members.first().copied().unwrap_or(path);
             return Err(refused(if member == path {
                 format!("the archive has no `{member}`")
@@ -189,7 +189,7 @@ fn from_tar<'i>(
         if links.is_empty() {
             return Ok(found);
         }
-        wanted = links;
+        requested = links;
     }
     Err(refused(format!(
         "a chain of more than {LINKS_LIMIT} hard links"

@@ -10,6 +10,8 @@ mod index;
 mod layout;
 mod lock;
 mod named_bundle;
+#[cfg(test)]
+mod sample;
 mod temporary;
 mod verify;
 mod writeback;
@@ -25,5 +27,7 @@ pub use verify::Verifier;
 pub(super) use error::io_error;
 pub(super) use hashed_copy::{CopyError, copy_hashed, hash};
 pub(super) use named_bundle::merge_signatures;
+#[cfg(test)]
+pub(super) use sample::SampleStore;
 pub(super) use temporary::{Temporary, move_durably};
 pub(super) use writeback::Writeback;

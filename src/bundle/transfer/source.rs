@@ -116,7 +116,7 @@ impl<'w> PullSource<'w> {
             }
             Self::DockerArchive(archive) => archive.manifest()?,
         };
-        // Nobody builds deeper nested indexes.
+        // Indexes are not nested deeper in practice.
         for _ in 0..2 {
             let Ok(list) = serde_json::from_slice::<Index>(&manifest) else {
                 break;

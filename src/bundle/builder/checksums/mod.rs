@@ -60,13 +60,13 @@ impl Checksums {
             return Ok(*digest);
         }
         let path = path_of(file);
-        let wanted = decoded_parts(path, is_url(file));
-        let is_beside = directory_of(file) == directory_of(list) || wanted.len() == 1;
+        let file_parts = decoded_parts(path, is_url(file));
+        let is_beside = directory_of(file) == directory_of(list) || file_parts.len() == 1;
         let candidates = self.entries.iter().filter_map(|(name, digest)| {
             // A browser's escapes may be in the list instead of the URL.
             let shared = [false, true].map(|decodes| {
                 let parts = decoded_parts(name, decodes);
-                let pairs = parts.iter().rev().zip(wanted.iter().rev());
+                let pairs = parts.iter().rev().zip(file_parts.iter().rev());
                 pairs.take_while(|(a, b)| a == b).count()
             });
             let shared = shared.into_iter().max().filter(|shared| *shared > 0)?;
