@@ -112,7 +112,7 @@ fn several_files_are_downloaded_at_once() {
     workshop
         .pxectl("bundle build spec.yaml --jobs 4")
         .ended(0, &[]);
-    let all = |answers: &[crate::nginx::Answer]| {
+    let all = |answers: &[crate::nginx::LoggedResponse]| {
         let files = answers.iter().filter(|it| it.path != "/slow/SHA256SUMS");
         let files: Vec<_> = files.cloned().collect();
         assert_eq!(files.len(), 4, "{files:?}");

@@ -16,10 +16,12 @@ mod outdated;
 pub mod presets;
 mod progress;
 mod signature;
+mod url_path;
 mod version;
 mod web;
 
 pub use build_bundle::build;
+pub use checksums::{ChecksumError, Checksums};
 pub use error::BuildError;
 pub use fetch::{FetchFrom, fetch};
 pub use outdated::{NewerRelease, ReleaseState, SpecOfBundle, check_releases};

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::TransferError;
-use super::image::decompress_layer;
+use super::layer_reader::decompress_layer;
 use super::tar_files::TarFiles;
 use crate::bundle::oci::Descriptor;
 
@@ -176,7 +176,83 @@ fn full_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::bundle::oci::Descriptor;
+    use crate::machine::Sha256Digest;
+    use crate::wire::tar::{END, header, padding};
+
+    /// Writes a tar file with these files.
+    fn tar(files: &[(&str, &[u8])]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        for (name, content) in files {
+            let size = content.len() as u64;
+            file.write_all(&header(name, size)).unwrap();
+            file.write_all(content).unwrap();
+            file.write_all(padding(size)).unwrap();
+        }
+        file.write_all(&END).unwrap();
+        file
+    }
+
+    #[test]
+    fn layers_have_the_digests_of_the_configuration() {
+        let digest = format!("sha256:{}", Sha256Digest::of(b"layer"));
+        let config = json!({"rootfs": {"diff_ids": [&digest]}}).to_string();
+        let manifest = br#"[{"Config": "c.json", "RepoTags": null, "Layers": ["l.tar"]}]"#;
+        let files: [(&str, &[u8]); 3] = [
+            ("manifest.json", manifest),
+            ("c.json", config.as_bytes()),
+            ("l.tar", b"layer"),
+        ];
+        let file = tar(&files);
+        let archive = DockerArchive::open(file.path(), None).unwrap();
+        let manifest: Value = serde_json::from_slice(&archive.manifest().unwrap()).unwrap();
+        assert_eq!(manifest["layers"][0]["digest"], digest);
+        for (blob, expected) in [
+            (&manifest["config"], config.as_bytes()),
+            (&manifest["layers"][0], b"layer"),
+        ] {
+            let blob: Descriptor = serde_json::from_value(blob.clone()).unwrap();
+            let mut content = Vec::new();
+            archive
+                .open_blob(&blob)
+                .unwrap()
+                .read_to_end(&mut content)
+                .unwrap();
+            assert_eq!(content, expected);
+        }
+        // The configuration lists another number of layers, or a file is missing.
+        for (files, expected) in [
+            (
+                vec![files[0], ("c.json", &b"{}"[..]), files[2]],
+                "lists 0 layers",
+            ),
+            (vec![files[0], files[2]], "no `c.json`"),
+            (vec![files[1], files[2]], "no `manifest.json`"),
+        ] {
+            let file = tar(&files);
+            let error = DockerArchive::open(file.path(), None)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let file = tar(&files[..2]);
+        let archive = DockerArchive::open(file.path(), None).unwrap();
+        let error = archive.manifest().unwrap_err().to_string();
+        assert!(error.contains("no `l.tar`"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_manifests_never_panic(text in "[\\[\\]{}\":,a-zA-Z0-9]{0,60}", config in any::<Vec<u8>>()) {
+            let file = tar(&[("manifest.json", text.as_bytes()), ("a", &config)]);
+            let _ = DockerArchive::open(file.path(), Some("@0"));
+        }
+    }
 
     fn image(tags: &[&str]) -> ArchivedImage {
         ArchivedImage {

@@ -10,6 +10,7 @@ mod archive_writer;
 mod docker_archive;
 mod error;
 mod image;
+mod layer_reader;
 mod location;
 mod outgoing_file;
 mod progress;

@@ -5,7 +5,7 @@ mod text;
 
 use serde_json::Value;
 
-use super::location::{decode_escapes, encode_segment, is_url, path_of};
+use super::url_path::{decode_escapes, encode_segment, is_url, path_of};
 use super::version::{compare_versions, match_pattern};
 use crate::machine::Sha256Digest;
 

@@ -7,4 +7,4 @@ mod unpack;
 #[cfg(test)]
 mod tests;
 
-pub use unpack::{UnpackedImage, decompress_layer, unpack};
+pub use unpack::{UnpackedImage, unpack};
