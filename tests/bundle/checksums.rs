@@ -1,5 +1,6 @@
 //! Lists of checksums by the programs that write them.
 
+use crate::nginx::Nginx;
 use crate::requirements::missing;
 use crate::workshop::{Workshop, content, run};
 
@@ -120,5 +121,39 @@ fn lists_by_windows_verify_a_file() {
             utf16(u16::to_be_bytes),
             &format!("{what}-be"),
         );
+    }
+}
+
+#[test]
+fn a_name_with_spaces_is_found_by_its_url() {
+    if missing(&["nginx", "sha256sum"]) {
+        return;
+    }
+    let workshop = Workshop::new();
+    let nginx = Nginx::start(&workshop);
+    let newest = content(10, 20_000);
+    workshop.write("web/isos/my disk-9.iso", content(9, 20_000));
+    workshop.write("web/isos/my disk-10.iso", &newest);
+    // The list was made in another directory.
+    let list = run(
+        "sh",
+        &["-c", "sha256sum web/isos/*.iso"],
+        &workshop.path(""),
+    );
+    assert!(list.contains("  web/isos/my disk-10.iso"), "{list}");
+    for (name, list) in [
+        ("plain", list.clone()),
+        ("escaped", list.replace("my disk", "my%20disk")),
+    ] {
+        workshop.write("web/isos/SUMS", list);
+        let (pattern, sums) = (nginx.url("/isos/my%20disk-*.iso"), nginx.url("/isos/SUMS"));
+        workshop.spec(
+            name,
+            &format!("files: {{disk: {{from: '{pattern}', checksums: {{from: '{sums}'}}}}}}\n"),
+        );
+        let built = workshop.pxectl("bundle build spec.yaml");
+        built.ended(0, &[]);
+        assert!(built.stdout.contains("/isos/my%20disk-10.iso"), "{built:?}");
+        assert_eq!(workshop.blob(&newest), newest);
     }
 }

@@ -108,6 +108,25 @@ fn an_image_with_boot_files_becomes_a_bundle() {
         let again = rack.done(&["bundle", "pull", source, "metal-a", "--bundles", &store]);
         assert_eq!(again, document, "{source}");
     }
+    // Layers that are links to compressed ones.
+    let script = "mkdir x && tar -xf saved.tar -C x && cd x && mkdir real && \
+        for layer in $(find . -maxdepth 1 -type f -name '*.tar'); do \
+        gzip -c $layer > real/$layer && rm $layer && ln -s real/$layer $layer; done && \
+        test -n \"$(ls real)\" && tar -cf ../linked.tar *";
+    let directory = rack.file("");
+    tool(
+        "sh",
+        &["-c", &format!("cd '{}' && {script}", directory.display())],
+    );
+    let linked = [
+        "bundle",
+        "pull",
+        "docker-archive:linked.tar",
+        "metal-a",
+        "--bundles",
+        "linked",
+    ];
+    assert_eq!(rack.done(&linked), document);
     let other = rack.refused(
         3,
         &[

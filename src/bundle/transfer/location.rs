@@ -51,15 +51,14 @@ impl FromStr for BundleLocation {
                 "bundles cannot be at `{scheme}://`: write `docker://HOST/REPOSITORY[:TAG]`, or a path"
             )));
         }
-        let transports: [(&str, fn(LayoutLocation) -> Self); 3] = [
-            ("oci-archive:", Self::Archive),
-            ("oci:", Self::Directory),
-            ("docker-archive:", Self::DockerArchive),
-        ];
-        for (transport, location) in transports {
-            if let Some(text) = text.strip_prefix(transport) {
-                return Ok(location(LayoutLocation::parse(text)?));
-            }
+        if let Some(layout) = text.strip_prefix("oci-archive:") {
+            return LayoutLocation::parse(layout).map(Self::Archive);
+        }
+        if let Some(layout) = text.strip_prefix("oci:") {
+            return LayoutLocation::parse(layout).map(Self::Directory);
+        }
+        if let Some(layout) = text.strip_prefix("docker-archive:") {
+            return LayoutLocation::parse(layout).map(Self::DockerArchive);
         }
         if text.is_empty() {
             return Err(ParseLocationError("the location is empty".to_owned()));
