@@ -163,6 +163,9 @@ _pxectl() {
             pxectl__subcmd__bundle,list)
                 cmd="pxectl__subcmd__bundle__subcmd__list"
                 ;;
+            pxectl__subcmd__bundle,outdated)
+                cmd="pxectl__subcmd__bundle__subcmd__outdated"
+                ;;
             pxectl__subcmd__bundle,publish)
                 cmd="pxectl__subcmd__bundle__subcmd__publish"
                 ;;
@@ -195,6 +198,9 @@ _pxectl() {
                 ;;
             pxectl__subcmd__bundle__subcmd__help,list)
                 cmd="pxectl__subcmd__bundle__subcmd__help__subcmd__list"
+                ;;
+            pxectl__subcmd__bundle__subcmd__help,outdated)
+                cmd="pxectl__subcmd__bundle__subcmd__help__subcmd__outdated"
                 ;;
             pxectl__subcmd__bundle__subcmd__help,publish)
                 cmd="pxectl__subcmd__bundle__subcmd__help__subcmd__publish"
@@ -300,6 +306,9 @@ _pxectl() {
                 ;;
             pxectl__subcmd__help__subcmd__bundle,list)
                 cmd="pxectl__subcmd__help__subcmd__bundle__subcmd__list"
+                ;;
+            pxectl__subcmd__help__subcmd__bundle,outdated)
+                cmd="pxectl__subcmd__help__subcmd__bundle__subcmd__outdated"
                 ;;
             pxectl__subcmd__help__subcmd__bundle,publish)
                 cmd="pxectl__subcmd__help__subcmd__bundle__subcmd__publish"
@@ -1553,7 +1562,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle)
-            opts="-i -q -v -h --inventory --state --bundles --format --log-format --quiet --verbose --color --help build fetch publish pull list verify sign keygen retire gc help"
+            opts="-i -q -v -h --inventory --state --bundles --format --log-format --quiet --verbose --color --help build fetch publish pull list outdated verify sign keygen retire gc help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1793,7 +1802,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__help)
-            opts="build fetch publish pull list verify sign keygen retire gc help"
+            opts="build fetch publish pull list outdated verify sign keygen retire gc help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1877,6 +1886,20 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__bundle__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__bundle__subcmd__help__subcmd__outdated)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2013,6 +2036,64 @@ _pxectl() {
                 return 0
             fi
             case "${prev}" in
+                --inventory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bundles)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__bundle__subcmd__outdated)
+            opts="-j -i -q -v -h --spec --all --jobs --retries --inventory --state --bundles --format --log-format --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --spec)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --inventory)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2663,7 +2744,7 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__help__subcmd__bundle)
-            opts="build fetch publish pull list verify sign keygen retire gc"
+            opts="build fetch publish pull list outdated verify sign keygen retire gc"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2733,6 +2814,20 @@ _pxectl() {
             return 0
             ;;
         pxectl__subcmd__help__subcmd__bundle__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        pxectl__subcmd__help__subcmd__bundle__subcmd__outdated)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -23,14 +23,14 @@ use server::Nginx;
 use shared::program::find;
 use shared::usage;
 
-/// Where Linux keeps files in memory.
+/// The directory of Linux's file system in memory.
 const MEMORY: &str = "/dev/shm";
-/// How many files there are.
+/// The number of files.
 const FILES: usize = 4;
-/// How often the peak memory of a running process is looked at.
+/// The time between two samples of a process's memory.
 const SAMPLE: Duration = Duration::from_millis(2);
 
-/// One line of the table: how large each file is, at which rate each comes, and how often all do.
+/// The rows of the table: a title, the size of each file in bytes, the path for its rate, and the number of runs.
 const ROWS: [(&str, u64, &str, usize); 3] = [
     ("4 × 64 MiB, 16 MiB/s each", 64 << 20, "/limited/", 3),
     ("4 × 256 MiB, no limit", 256 << 20, "/", 5),
@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     };
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(["files", "curl", "pxectl", "curl / pxectl", "most memory"]);
+    table.set_header(["files", "curl", "pxectl", "curl / pxectl", "peak memory"]);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -55,19 +55,19 @@ fn main() -> anyhow::Result<()> {
             File::create(at.join(format!("web/{file}")))?.set_len(bytes + file as u64)?;
         }
         let server = Nginx::start(&nginx, at)?;
-        let (mut theirs, mut ours, mut peak) = (Vec::new(), Vec::new(), 0);
+        let (mut curl_times, mut pxectl_times, mut peak) = (Vec::new(), Vec::new(), 0);
         for _ in 0..runs {
-            theirs.push(with_curl(&curl, at, &server, path)?);
+            curl_times.push(with_curl(&curl, at, &server, path)?);
             let (time, memory) = with_pxectl(at, &server, path)?;
-            ours.push(time);
+            pxectl_times.push(time);
             peak = peak.max(memory);
         }
-        let (theirs, ours) = (median(theirs), median(ours));
+        let (curl_times, pxectl_times) = (median(curl_times), median(pxectl_times));
         table.add_row([
             name.to_owned(),
-            format!("{theirs:.2} s"),
-            format!("{ours:.2} s"),
-            format!("{:.2}", theirs / ours),
+            format!("{curl_times:.2} s"),
+            format!("{pxectl_times:.2} s"),
+            format!("{:.2}", curl_times / pxectl_times),
             format!("{} MiB", peak >> 20),
         ]);
     }

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-/// How long it may take until it listens.
+/// Time limit for the server to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// nginx on loopback: below `/` it gives all it has, below `/limited/` 16 MiB a second to each
-/// connection. It serves `web/` of a directory, and ends when dropped.
+/// nginx on loopback, which serves `web/` of a directory: below `/` at full speed, below `/limited/` at 16
+/// MiB per second and connection. It stops when it is dropped.
 pub struct Nginx {
     child: Child,
     port: u16,
@@ -24,7 +24,7 @@ impl Nginx {
     /// # Errors
     /// When it does not start.
     pub fn start(program: &Path, directory: &Path) -> anyhow::Result<Self> {
-        // Bound and freed: nobody else gets it so soon.
+        // A port that was just free: another process hardly gets it so soon.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let at = directory.display();
         let user = if geteuid().is_root() {

@@ -1,9 +1,9 @@
-//! Measures `pxectl bundle publish` and `pull` beside `skopeo copy`: the same files, to and from the
-//! same docker-registry on loopback.
+//! Compares `pxectl bundle publish` and `pull` with `skopeo copy`: the same files, to and from the same
+//! docker-registry on loopback.
 //!
-//! `cargo bench --bench registry` copies four files of 512 MiB each way, each program in turn, and
-//! prints times as ratios, and the most memory that each took. The registry shares the processors
-//! with them: its work is in every time. `--bench registry -- MEBIBYTES` takes files of another size.
+//! `cargo bench --bench registry [-- MEBIBYTES]` copies four files of that size (default: 512) each way,
+//! with each program in turn. It prints the ratio of the times, the times, and the peak memory. The registry
+//! runs on the same processors, so its work is part of every time.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -23,12 +23,12 @@ use pxectl::inventory::Bundle;
 use shared::program::find;
 use shared::usage;
 
-/// How often each is measured; the median counts.
+/// How often each copy is measured; the median counts.
 const ROUNDS: usize = 3;
-/// How often a program is looked at.
+/// The time between two samples of a process.
 const SAMPLE: Duration = Duration::from_millis(5);
 const FILES: u64 = 4;
-/// The size of each.
+/// The size of each file.
 const MEBIBYTES: u64 = 512;
 
 fn main() -> anyhow::Result<()> {
@@ -37,10 +37,10 @@ fn main() -> anyhow::Result<()> {
             return write_out(&format!("left out: {program} is not installed\n"));
         }
     }
-    let wanted = std::env::args().skip(1).find_map(|it| it.parse().ok());
+    let mebibytes = std::env::args().skip(1).find_map(|it| it.parse().ok());
     let directory = tempfile::tempdir()?;
     let store = directory.path().join("bundles");
-    fill(&store, wanted.unwrap_or(MEBIBYTES) << 20)?;
+    fill(&store, mebibytes.unwrap_or(MEBIBYTES) << 20)?;
     let mut figures = [const { Vec::new() }; 4];
     for round in 0..ROUNDS {
         for (number, figures) in figures.iter_mut().enumerate() {
@@ -56,22 +56,23 @@ fn main() -> anyhow::Result<()> {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let ratio = |ours: &Figure, other: &Figure| {
+    let ratio = |ours: &CopyCost, other: &CopyCost| {
         let ratio = ours.time.as_secs_f64() / other.time.as_secs_f64();
         format!("{ratio:.2}")
     };
-    let row =
-        |name: &str, of: &dyn Fn(&Figure) -> String, up, down| [name.to_owned(), of(up), of(down)];
-    let memory = |figure: &Figure| format!("{} MiB", figure.memory >> 20);
-    let processor = |figure: &Figure| format!("{:.1} s", figure.processor.as_secs_f64());
-    let time = |figure: &Figure| format!("{:.1} s", figure.time.as_secs_f64());
+    let row = |name: &str, of: &dyn Fn(&CopyCost) -> String, up, down| {
+        [name.to_owned(), of(up), of(down)]
+    };
+    let memory = |figure: &CopyCost| format!("{} MiB", figure.memory >> 20);
+    let processor = |figure: &CopyCost| format!("{:.1} s", figure.processor.as_secs_f64());
+    let time = |figure: &CopyCost| format!("{:.1} s", figure.time.as_secs_f64());
     table.add_row([
         "time, pxectl to skopeo".to_owned(),
         ratio(&up, &skopeo_up),
         ratio(&down, &skopeo_down),
     ]);
     for (name, of) in [
-        ("time", &time as &dyn Fn(&Figure) -> String),
+        ("time", &time as &dyn Fn(&CopyCost) -> String),
         ("CPU time", &processor),
         ("memory", &memory),
     ] {
@@ -86,7 +87,7 @@ fn main() -> anyhow::Result<()> {
     write_out(&format!("\n{table}\n"))
 }
 
-/// Makes a bundle of several files, no two pieces of which are alike.
+/// Creates a bundle of several files, whose content does not repeat.
 fn fill(store: &Path, bytes: u64) -> anyhow::Result<()> {
     let store = BundleStore::open_or_create(store)?;
     let mut files = serde_json::Map::new();
@@ -97,7 +98,7 @@ fn fill(store: &Path, bytes: u64) -> anyhow::Result<()> {
         for _ in 0..bytes >> 20 {
             piece.clear();
             while piece.len() < 1 << 20 {
-                // Xorshift: nothing that anybody could compress.
+                // Xorshift: content that cannot be compressed.
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
@@ -116,21 +117,21 @@ fn fill(store: &Path, bytes: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a run has taken.
+/// The cost of one run.
 #[derive(Clone, Copy)]
-struct Figure {
+struct CopyCost {
     time: Duration,
     processor: Duration,
     memory: u64,
 }
 
-fn median(mut figures: Vec<Figure>) -> Figure {
+fn median(mut figures: Vec<CopyCost>) -> CopyCost {
     figures.sort_by_key(|figure| figure.time);
     figures[figures.len() / 2]
 }
 
-/// Copies once, to a registry that is empty or from one that has it, into an empty store.
-fn measure(directory: &Path, store: &Path, is_ours: bool, is_up: bool) -> anyhow::Result<Figure> {
+/// Copies once: to an empty registry, or from a registry into an empty store.
+fn measure(directory: &Path, store: &Path, is_ours: bool, is_up: bool) -> anyhow::Result<CopyCost> {
     let data = tempfile::tempdir_in(directory)?;
     let registry = Registry::start(data.path())?;
     let there = format!("docker://{}/bench:bench", registry.host);
@@ -144,7 +145,7 @@ fn measure(directory: &Path, store: &Path, is_ours: bool, is_up: bool) -> anyhow
         let mut command = Command::new(env!("CARGO_BIN_EXE_pxectl"));
         command.arg("bundle").args(arguments);
         command.args(["--plain-http", "--bundles"]).arg(store);
-        // Nobody's credentials.
+        // A file that does not exist: no credentials.
         command.env("REGISTRY_AUTH_FILE", data.path().join("none"));
         command
     };
@@ -164,24 +165,28 @@ fn measure(directory: &Path, store: &Path, is_ours: bool, is_up: bool) -> anyhow
     }
 }
 
-/// Runs a program to its end, and looks at it on its way.
-fn run(mut command: Command) -> anyhow::Result<Figure> {
+/// Runs a program to its end, and samples its memory.
+fn run(mut command: Command) -> anyhow::Result<CopyCost> {
     let begin = Instant::now();
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     let mut child = child.with_context(|| format!("cannot run {command:?}"))?;
     let stderr = child.stderr.take().context("standard error is not piped")?;
-    let said = thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).last());
+    let last_line =
+        thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).last());
     let mut peak = 0;
-    // None once it has ended; it is still there to be asked for its time.
+    // `None` after it has ended; its CPU time can still be read until `wait`.
     while let Some(memory) = usage::memory(child.id(), "VmHWM")? {
         peak = memory;
         thread::sleep(SAMPLE);
     }
     let (time, processor) = (begin.elapsed(), usage::processor_time(child.id())?);
     let status = child.wait()?;
-    let said = said.join().ok().flatten().unwrap_or_default();
-    ensure!(status.success(), "{command:?} ended with {status}: {said}");
-    Ok(Figure {
+    let last_line = last_line.join().ok().flatten().unwrap_or_default();
+    ensure!(
+        status.success(),
+        "{command:?} ended with {status}: {last_line}"
+    );
+    Ok(CopyCost {
         time,
         processor,
         memory: peak,

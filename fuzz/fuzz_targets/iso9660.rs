@@ -1,5 +1,4 @@
-//! An ISO image that a bundle is built from. The input stands for what begins at its first volume
-//! descriptor.
+//! An ISO image that a bundle is built from. The input is the part from its first volume descriptor on.
 #![no_main]
 
 use std::io::{Cursor, Read};

@@ -1,4 +1,4 @@
-//! What a registry asks for before it lets us in, and the addresses that people write.
+//! The authentication challenge of a registry, and the locations that people write.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

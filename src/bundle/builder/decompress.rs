@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
@@ -9,14 +8,16 @@ use lzma_rust2::XzReader;
 const WINDOW: u32 = 26;
 /// The window and the other memory of the xz decoder, in KiB.
 const XZ_MEMORY: u32 = (1 << (WINDOW - 10)) + (1 << 10);
+/// The offset of the identifier of an image's first descriptor, in bytes.
+pub const FIRST_DESCRIPTOR: usize = 16 * 2048 + 1;
 /// The offset of the magic in a tar header, in bytes.
 const TAR_MAGIC: usize = 257;
 
-/// Decompresses a tar archive that begins with `start`.
+/// Decompresses a tar archive, or another file that is compressed; the file begins with `start`.
 ///
 /// # Errors
 /// What the file is instead, and what to do about it.
-pub fn decompress(archive: File, start: &[u8]) -> Result<Box<dyn Read>, String> {
+pub fn decompress<'a>(archive: impl Read + 'a, start: &[u8]) -> Result<Box<dyn Read + 'a>, String> {
     let archive = BufReader::with_capacity(256 << 10, archive);
     Ok(match start {
         [0x1f, 0x8b, ..] => Box::new(DecompressReader(MultiGzDecoder::new(archive))),
@@ -47,6 +48,9 @@ fn unsupported_format(start: &[u8]) -> &'static str {
         }
         [b'7', b'z', 0xbc, 0xaf, ..] => {
             "7z archives are not supported: unpack it, and name the files in the spec"
+        }
+        _ if start.get(FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + 5) == Some(b"BEA01") => {
+            "UDF images are not supported: extract the files, and name them in the spec"
         }
         _ => "neither an ISO image nor a tar archive, plain or compressed with gzip, xz or zstd",
     }
@@ -84,7 +88,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(content).unwrap();
         file.rewind().unwrap();
-        let start = &content[..content.len().min(512)];
+        let start = &content[..content.len().min(FIRST_DESCRIPTOR + 5)];
         let mut reader = decompress(file, start)?.take(1 << 20);
         let mut content = Vec::new();
         let read = reader.read_to_end(&mut content);
@@ -94,7 +98,10 @@ mod tests {
 
     #[test]
     fn unsupported_formats_are_told_apart() {
+        let mut udf = vec![0; FIRST_DESCRIPTOR];
+        udf.extend_from_slice(b"BEA01");
         for (start, expected) in [
+            (&udf[..], "UDF images are not supported"),
             (&b"PK\x03\x04"[..], "zip archives are not supported"),
             (b"BZh91AY", "bzip2 is not supported"),
             (b"7z\xbc\xaf\x27\x1c", "7z archives are not supported"),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::error::BuildError;
 use super::progress::{BuildProgress, BuildStep};
 use super::web::{AttemptError, WebClient, accepted, broken, unsent, without_credentials};
-use crate::bundle::store::{BundleStore, BundleStoreError, io_error, move_durably};
+use crate::bundle::store::{BundleStore, BundleStoreError, Writeback, io_error, move_durably};
 use crate::machine::Sha256Digest;
 
 /// How many bytes are read, hashed and written at a time.
@@ -195,6 +195,7 @@ struct PartialDownload {
     /// The largest size so far: a download that only starts again makes no progress.
     furthest: u64,
     hasher: Sha256,
+    writeback: Writeback,
     origin: DownloadOrigin,
 }
 
@@ -245,6 +246,7 @@ impl PartialDownload {
             size: 0,
             furthest: 0,
             hasher: Sha256::new(),
+            writeback: Writeback::from(0),
             origin: DownloadOrigin::default(),
             path,
         };
@@ -291,6 +293,7 @@ impl PartialDownload {
         self.file.set_len(0).map_err(failed)?;
         self.file.seek(SeekFrom::Start(0)).map_err(failed)?;
         (self.size, self.hasher) = (0, Sha256::new());
+        self.writeback = Writeback::from(0);
         self.origin = origin;
         let path = origin_path(&self.path);
         let text = serde_json::to_vec(&self.origin).unwrap_or_default();
@@ -304,6 +307,7 @@ impl PartialDownload {
             let _ = self.file.set_len(self.size);
             return Err(io_error(&self.path, source));
         }
+        self.writeback.advance(&self.file, bytes.len());
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         self.furthest = self.furthest.max(self.size);

@@ -67,6 +67,8 @@ pub enum BuildError {
         what: String,
         /// Why the signature does not count.
         reason: String,
+        /// Whether the key is known, and made the signature for other content.
+        is_of_other_content: bool,
     },
     /// A key cannot be used.
     #[error("cannot use the key `{key}`: {reason}")]

@@ -3,8 +3,9 @@ use std::sync::{Arc, PoisonError};
 use super::checksums::Checksums;
 use super::context::Builder;
 use super::error::BuildError;
-use super::location::{SourceLocation, beside, path_of};
+use super::location::SourceLocation;
 use super::signature::{OpenPgp, check_minisign};
+use super::url_path::beside;
 use crate::bundle::store::Temporary;
 use crate::inventory::{KeyId, Signature, SignatureKey, SignaturePlace, SpecSource};
 use crate::machine::Sha256Digest;
@@ -38,7 +39,7 @@ impl Builder<'_> {
             if from.contains('*') {
                 from = checksums.resolve(&from).map_err(failed)?;
             }
-            let listed = checksums.find(path_of(&from)).map_err(failed)?;
+            let listed = checksums.find(&from, &location).map_err(failed)?;
             match digest {
                 Some((pinned, stated_by)) if pinned != listed => {
                     return Err(BuildError::WrongDigest {
@@ -67,6 +68,7 @@ impl Builder<'_> {
             return Err(BuildError::Signature {
                 what,
                 reason: "only a text can have an inline signature".to_owned(),
+                is_of_other_content: false,
             });
         };
         let location = SourceLocation::new(&beside(place, from), self.base);
@@ -81,7 +83,11 @@ impl Builder<'_> {
                 if let Some(site) = id.and_then(|id| self.policy.revoked_key(id)) {
                     let reason =
                         format!("signed by key `{}`, which the site has revoked", site.name);
-                    return Err(BuildError::Signature { what, reason });
+                    return Err(BuildError::Signature {
+                        what,
+                        reason,
+                        is_of_other_content: false,
+                    });
                 }
                 check_minisign(&what, file, &bytes, key, self.base)
             }
@@ -99,7 +105,7 @@ impl Builder<'_> {
             return Ok(checksums.clone());
         }
         let text = self.read_list(list, location)?;
-        let checksums = Arc::new(Checksums::parse(&String::from_utf8_lossy(&text)));
+        let checksums = Arc::new(Checksums::parse(&text));
         *known = Some(checksums.clone());
         Ok(checksums)
     }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::archive::{StepReader, extract};
 use super::error::BuildError;
-use super::location::{SourceLocation, below};
+use super::location::SourceLocation;
 use super::progress::BuildProgress;
+use super::url_path::below;
 use super::web::WebClient;
 use crate::bundle::parallel::run_parallel;
 use crate::bundle::store::{BundleStore, BundleStoreError};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::BuildError;
 use super::progress::BuildProgress;
+use super::url_path::is_url;
 use super::web::{WebClient, without_credentials};
 
 /// A URL or a local path.
@@ -61,65 +62,5 @@ impl SourceLocation {
             return Err(BuildError::TooLarge { what, limit });
         }
         Ok(content)
-    }
-}
-
-/// Reports whether a text is an HTTP or HTTPS URL.
-pub fn is_url(text: &str) -> bool {
-    text.starts_with("https://") || text.starts_with("http://")
-}
-
-/// Returns the location of a list or signature: a suffix such as `.asc` is appended to the location of the
-/// file that it verifies.
-pub fn beside(from: &str, verified: &str) -> String {
-    let is_suffix = from.starts_with('.') && !from.contains('/');
-    if is_suffix {
-        format!("{verified}{from}")
-    } else {
-        from.to_owned()
-    }
-}
-
-/// Returns the path of a location: of a URL, without scheme, host, query and fragment.
-pub fn path_of(from: &str) -> &str {
-    if !is_url(from) {
-        return from;
-    }
-    let from = from.find(['?', '#']).map_or(from, |end| &from[..end]);
-    let host = from.find("://").map_or(0, |at| at + 3);
-    from[host..].find('/').map_or("", |at| &from[host + at..])
-}
-
-/// Appends a relative path to a URL or a directory.
-pub fn below(base: &str, path: &str) -> String {
-    format!("{}/{path}", base.trim_end_matches('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_suffix_names_a_file_beside_the_verified_one() {
-        for (from, verified, expected) in [
-            (".asc", "https://a/b", "https://a/b.asc"),
-            ("./SUMS", "https://a/b", "./SUMS"),
-            ("https://a/S", "https://a/b", "https://a/S"),
-            ("SUMS", "b", "SUMS"),
-        ] {
-            assert_eq!(beside(from, verified), expected);
-        }
-    }
-
-    #[test]
-    fn the_path_of_a_url_has_no_host_and_no_query() {
-        for (from, path) in [
-            ("https://a.b/c/d.iso?x=y/z#e", "/c/d.iso"),
-            ("http://a", ""),
-            ("http://a?b/c", ""),
-            ("../x/y", "../x/y"),
-        ] {
-            assert_eq!(path_of(from), path);
-        }
     }
 }

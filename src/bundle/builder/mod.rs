@@ -12,13 +12,18 @@ mod expected;
 mod fetch;
 mod location;
 mod obtain;
+mod outdated;
 pub mod presets;
 mod progress;
 mod signature;
+mod url_path;
+mod version;
 mod web;
 
 pub use build_bundle::build;
+pub use checksums::{ChecksumError, Checksums};
 pub use error::BuildError;
 pub use fetch::{FetchFrom, fetch};
+pub use outdated::{NewerRelease, ReleaseState, SpecOfBundle, check_releases};
 pub use progress::{BuildProgress, BuildStep};
 pub use web::WebClient;

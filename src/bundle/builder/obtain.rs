@@ -5,8 +5,9 @@ use super::archive::{StepReader, extract};
 use super::context::Builder;
 use super::error::BuildError;
 use super::expected::ExpectedFile;
-use super::location::{SourceLocation, path_of};
+use super::location::SourceLocation;
 use super::progress::BuildStep;
+use super::url_path::path_of;
 use crate::bundle::store::{BlobWriter, BundleStoreError, hash};
 use crate::inventory::{FileSource, SpecSource, is_inside};
 use crate::machine::Sha256Digest;
@@ -87,51 +88,34 @@ impl Builder<'_> {
             .iter()
             .map(|(_, member)| member.as_str())
             .collect();
+        let stored = |(sha256, size), member: Option<&str>| StoredFile {
+            sha256,
+            size,
+            source: from.clone().map(|from| FileSource {
+                from,
+                member: member.map(str::to_owned),
+            }),
+            name: member.unwrap_or(&name).to_owned(),
+        };
         let mut obtained = Vec::new();
         let mut extract_from = |verified: VerifiedSource| {
             if let VerifiedSource::Blob(sha256, size) = verified {
-                let whole = requested.whole.iter().map(|key| {
-                    let source = from.clone().map(|from| FileSource { from, member: None });
-                    let name = name.clone();
-                    (
-                        key.clone(),
-                        StoredFile {
-                            sha256,
-                            size,
-                            source,
-                            name,
-                        },
-                    )
-                });
-                obtained.extend(whole);
+                let whole = requested.whole.iter();
+                obtained.extend(whole.map(|key| (key.clone(), stored((sha256, size), None))));
             }
             if members.is_empty() {
                 return Ok::<(), BuildError>(());
             }
             let image = match verified {
-                VerifiedSource::Blob(digest, _) => open(&self.store.blob_path(&digest))?,
+                VerifiedSource::Blob(digest, _) => open(&self.store.blob_path(&digest))?.0,
                 VerifiedSource::File(file) => file,
             };
             let step = self.progress.begin(&format!("files of {shown}"));
             let extracted = extract(self.store, &shown, image, &members, &*step)?;
             for (key, member) in &requested.members {
-                let Some(&(sha256, size)) = extracted.get(member) else {
-                    continue;
-                };
-                let source = from.clone().map(|from| FileSource {
-                    from,
-                    member: Some(member.clone()),
-                });
-                let name = member.clone();
-                obtained.push((
-                    key.clone(),
-                    StoredFile {
-                        sha256,
-                        size,
-                        source,
-                        name,
-                    },
-                ));
+                if let Some(blob) = extracted.get(member) {
+                    obtained.push((key.clone(), stored(*blob, Some(member))));
+                }
             }
             Ok(())
         };
@@ -218,19 +202,14 @@ impl Builder<'_> {
         expected: &ExpectedFile,
         path: &Path,
     ) -> Result<VerifiedSource, BuildError> {
-        let unreadable = |error| BuildError::Unreadable {
-            path: path.to_owned(),
-            source: error,
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
+        let (file, size) = open(path)?;
         let step = self.progress.begin(&path.display().to_string());
         step.set_length(size);
         self.store.reserve(size)?;
         let mut blob = self.store.begin_blob()?;
         blob.copy(&mut StepReader::new(file, &*step, 0))
             .map_err(|error| match error {
-                BundleStoreError::Content(error) => unreadable(error),
+                BundleStoreError::Content(error) => unreadable(path, error),
                 other => other.into(),
             })?;
         self.verify(source, expected, blob.path(), BlobWriter::digest(&blob))?;
@@ -245,17 +224,12 @@ impl Builder<'_> {
         expected: &ExpectedFile,
         path: &Path,
     ) -> Result<VerifiedSource, BuildError> {
-        let unreadable = |error| BuildError::Unreadable {
-            path: path.to_owned(),
-            source: error,
-        };
-        let file = File::open(path).map_err(unreadable)?;
+        let (file, size) = open(path)?;
         if expected.digest.is_some() {
-            let size = file.metadata().map_err(unreadable)?.len();
             let step = self.progress.begin(&path.display().to_string());
             step.set_length(size);
-            let found =
-                hash(StepReader::new(&file, &*step as &dyn BuildStep, 0)).map_err(unreadable)?;
+            let found = hash(StepReader::new(&file, &*step as &dyn BuildStep, 0));
+            let found = found.map_err(|error| unreadable(path, error))?;
             self.verify(source, expected, path, found)?;
         } else if source.signature.is_some() {
             self.verify(source, expected, path, Sha256Digest::of(b""))?;
@@ -289,9 +263,17 @@ impl Builder<'_> {
     }
 }
 
-fn open(path: &Path) -> Result<File, BuildError> {
-    File::open(path).map_err(|source| BuildError::Unreadable {
+/// Opens a file, and returns its size in bytes.
+fn open(path: &Path) -> Result<(File, u64), BuildError> {
+    let failed = |error| unreadable(path, error);
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    Ok((file, size))
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> BuildError {
+    BuildError::Unreadable {
         path: path.to_owned(),
         source,
-    })
+    }
 }

@@ -106,7 +106,9 @@ fn evaluate(what: &str, output: &Output) -> Result<(), BuildError> {
             .map(str::to_owned)
     };
     let words = |line: String| line.split(' ').skip(1).collect::<Vec<_>>().join(" ");
-    let reason = if let Some(line) = status("BADSIG") {
+    let bad = status("BADSIG");
+    let is_of_other_content = bad.is_some();
+    let reason = if let Some(line) = bad {
         format!("bad signature by {}", words(line))
     } else if status("GOODSIG").is_some() && status("VALIDSIG").is_some() {
         return Ok(());
@@ -128,6 +130,7 @@ fn evaluate(what: &str, output: &Output) -> Result<(), BuildError> {
     Err(BuildError::Signature {
         what: what.to_owned(),
         reason,
+        is_of_other_content,
     })
 }
 
@@ -158,6 +161,7 @@ pub fn check_minisign(
     let refused = |reason: String| BuildError::Signature {
         what: what.to_owned(),
         reason,
+        is_of_other_content: false,
     };
     let text = str::from_utf8(signature).map_err(|error| refused(error.to_string()))?;
     let signature = Signature::decode(text).map_err(|error| refused(error.to_string()))?;
@@ -176,9 +180,11 @@ pub fn check_minisign(
             read => verifier.update(&buffer[..read]),
         }
     }
-    verifier
-        .finalize()
-        .map_err(|error| refused(error.to_string()))
+    verifier.finalize().map_err(|error| BuildError::Signature {
+        what: what.to_owned(),
+        reason: error.to_string(),
+        is_of_other_content: true,
+    })
 }
 
 fn scratch(store: &BundleStore, content: &[u8]) -> Result<Temporary, BuildError> {

@@ -75,10 +75,10 @@ fn in_entries(
     repository: &str,
     path: &Path,
 ) -> Result<Option<Credentials>, String> {
-    let wanted = format!("{host}/{repository}");
+    let address = format!("{host}/{repository}");
     let entries = auths.as_object().into_iter().flatten();
     let best = entries
-        .filter_map(|(key, entry)| Some((matched(key, host, &wanted)?, key, entry)))
+        .filter_map(|(key, entry)| Some((covered_length(key, host, &address)?, key, entry)))
         .filter(|(_, _, entry)| {
             let has = |name: &str| entry[name].as_str().is_some_and(|it| !it.is_empty());
             has("identitytoken") || has("auth")
@@ -108,7 +108,7 @@ fn in_entries(
 }
 
 /// Returns how many bytes of a repository's address a key covers; `None` if it is for another one.
-fn matched(key: &str, host: &str, wanted: &str) -> Option<usize> {
+fn covered_length(key: &str, host: &str, address: &str) -> Option<usize> {
     let (is_url, key) = match key.split_once("://") {
         Some((_, rest)) => (true, rest),
         None => (false, key),
@@ -119,7 +119,7 @@ fn matched(key: &str, host: &str, wanted: &str) -> Option<usize> {
     let same_host = of_host == host || is_hub(of_host) && is_hub(host);
     // As a URL, the key ends with the version of the protocol: `docker login` writes it so.
     let of_registry = same_host && (is_url || key == of_host);
-    let of_repository = wanted
+    let of_repository = address
         .strip_prefix(key)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if of_repository {

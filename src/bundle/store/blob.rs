@@ -9,6 +9,7 @@ use super::hashed_copy::{CopyError, copy_hashed};
 use super::layout::BundleStore;
 use super::lock::SharedLock;
 use super::temporary::Temporary;
+use super::writeback::Writeback;
 use crate::machine::Sha256Digest;
 
 /// A blob that is being written. It is hashed while it is written, and gets its name when it is complete
@@ -51,7 +52,13 @@ impl BlobWriter {
     /// dropped then.
     pub fn copy(&mut self, content: &mut dyn Read) -> Result<(), BundleStoreError> {
         let mut file = self.temporary.file();
-        let copied = copy_hashed(content, &mut self.hasher, &mut |it| file.write_all(it));
+        let mut writeback = Writeback::from(self.size);
+        let mut write = |bytes: &[u8]| {
+            file.write_all(bytes)?;
+            writeback.advance(file, bytes.len());
+            Ok(())
+        };
+        let copied = copy_hashed(content, &mut self.hasher, &mut write);
         self.size += copied.map_err(|error| match error {
             CopyError::Reading(error) => BundleStoreError::Content(error),
             CopyError::Writing(error) => io_error(self.temporary.path(), error),

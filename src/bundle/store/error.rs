@@ -91,7 +91,7 @@ pub enum BundleStoreError {
         /// Why.
         error: ManifestError,
     },
-    /// Nobody could read a new bundle again.
+    /// A new bundle could not be read again.
     #[error("`{name}` is not a valid bundle: {error}")]
     InvalidBundle {
         /// The name.

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use crate::machine::Sha256Digest;
 
 /// How many bytes are read, hashed and written at a time.
-const PIECE: usize = 512 << 10;
+const PIECE: usize = 128 << 10;
 /// How many pieces exist: one that is read or written, one that is hashed, and the ones in between.
-const PIECES: usize = 4;
+const PIECES: usize = 16;
 
 /// Why a copy failed.
 #[derive(Debug)]

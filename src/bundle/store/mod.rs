@@ -10,8 +10,11 @@ mod index;
 mod layout;
 mod lock;
 mod named_bundle;
+#[cfg(test)]
+mod sample;
 mod temporary;
 mod verify;
+mod writeback;
 
 pub use blob::BlobWriter;
 pub use error::BundleStoreError;
@@ -24,4 +27,7 @@ pub use verify::Verifier;
 pub(super) use error::io_error;
 pub(super) use hashed_copy::{CopyError, copy_hashed, hash};
 pub(super) use named_bundle::merge_signatures;
+#[cfg(test)]
+pub(super) use sample::SampleStore;
 pub(super) use temporary::{Temporary, move_durably};
+pub(super) use writeback::Writeback;

@@ -223,19 +223,13 @@ pub(in crate::bundle) fn merge_signatures(bundle: &Bundle, known: Option<Bundle>
 mod tests {
     use super::*;
     use crate::bundle::key::SecretKey;
+    use crate::bundle::store::SampleStore;
     use crate::inventory::BundleFile;
 
     #[test]
     fn signatures_are_merged_under_one_name_and_the_content_stays() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
-        let file = BundleFile {
-            path: "linux".into(),
-            sha256,
-            size,
-            source: None,
-        };
+        let sample = SampleStore::with(b"kernel");
+        let (store, file) = (&sample.store, sample.file.clone());
         let plain = Bundle {
             name: "b".into(),
             arch: "x86_64".into(),
@@ -270,14 +264,11 @@ mod tests {
 
     #[test]
     fn a_bundle_that_cannot_be_read_again_gets_no_name() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
+        let sample = SampleStore::with(b"kernel");
+        let store = &sample.store;
         let file = |path: &str| BundleFile {
             path: path.to_owned(),
-            sha256,
-            size,
-            source: None,
+            ..sample.file.clone()
         };
         let bundle = |name: &str, arch: &str, files: BTreeMap<String, BundleFile>| Bundle {
             name: name.into(),

@@ -136,26 +136,19 @@ fn identity(file: &File) -> io::Result<FileIdentity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::store::SampleStore;
 
     #[test]
     fn a_blob_whose_digest_does_not_match_its_name_is_never_opened() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let (sha256, size) = store.add_blob(&mut &b"kernel"[..]).unwrap();
-        let file = BundleFile {
-            path: "linux".into(),
-            sha256,
-            size,
-            source: None,
-        };
+        let SampleStore { store, file, .. } = &SampleStore::with(b"kernel");
         let verifier = Verifier::default();
-        verifier.open(&store, &file).unwrap();
-        verifier.open(&store, &file).unwrap();
-        let path = store.blob_path(&sha256);
+        verifier.open(store, file).unwrap();
+        verifier.open(store, file).unwrap();
+        let path = store.blob_path(&file.sha256);
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "kernal").unwrap();
         assert!(matches!(
-            verifier.open(&store, &file),
+            verifier.open(store, file),
             Err(BundleStoreError::WrongDigest { .. })
         ));
     }

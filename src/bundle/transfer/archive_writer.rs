@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::archive_reader::{ArchiveReader, BLOBS};
 use super::error::TransferError;
 use crate::bundle::oci::Index;
-use crate::bundle::store::{BundleStoreError, CopyError, copy_hashed, hash};
+use crate::bundle::store::{BundleStoreError, CopyError, Writeback, copy_hashed, hash};
 use crate::machine::Sha256Digest;
 use crate::wire::tar::{END, header, padding};
 
@@ -65,16 +65,16 @@ impl ArchiveWriter {
         writer.put("oci-layout", LAYOUT)?;
         if let Some(previous) = previous {
             writer.index = previous.index()?;
-            let blobs = previous.entries.iter();
+            let blobs = previous.files.entries.iter();
             for (name, &(start, size)) in blobs.filter(|(name, _)| name.starts_with(BLOBS)) {
                 let digest = verified.iter().find(|it| blob_name(it) == *name);
                 if let Some(digest) = digest {
-                    let found = hash(previous.at(start, size)?);
+                    let found = hash(previous.files.at(start, size)?);
                     if found.map_err(|source| writer.failed(source))? != *digest {
                         continue;
                     }
                 }
-                writer.copy_entry(name, size, &mut previous.at(start, size)?)?;
+                writer.copy_entry(name, size, &mut previous.files.at(start, size)?)?;
             }
         }
         Ok(writer)
@@ -102,12 +102,18 @@ impl ArchiveWriter {
         let name = blob_name(digest);
         self.begin_entry(&name, size)?;
         let mut file = &self.file;
-        let copied = copy_hashed(&mut content, &mut hasher, &mut |it| file.write_all(it)).map_err(
-            |error| match error {
-                CopyError::Reading(error) => TransferError::Store(BundleStoreError::Content(error)),
-                CopyError::Writing(error) => self.failed(error),
-            },
-        )?;
+        let start = file.stream_position().map_err(|error| self.failed(error))?;
+        let mut writeback = Writeback::from(start);
+        let mut write = |bytes: &[u8]| {
+            file.write_all(bytes)?;
+            writeback.advance(file, bytes.len());
+            Ok(())
+        };
+        let copied = copy_hashed(&mut content, &mut hasher, &mut write);
+        let copied = copied.map_err(|error| match error {
+            CopyError::Reading(error) => TransferError::Store(BundleStoreError::Content(error)),
+            CopyError::Writing(error) => self.failed(error),
+        })?;
         let found = Sha256Digest::new(hasher.finalize().into());
         if found != *digest || copied != size {
             return Err(TransferError::Store(BundleStoreError::Unexpected {

@@ -25,6 +25,19 @@ pub enum TransferError {
     /// A bundle cannot be published under a digest.
     #[error("`{0}` is a digest, and a bundle is published under a tag")]
     NotATag(String),
+    /// A layout cannot list a bundle by another name than its own.
+    #[error("`{location}` cannot list bundle `{name}` as `{tag}`")]
+    OtherTag {
+        /// The destination.
+        location: String,
+        /// The requested name.
+        tag: String,
+        /// The name of the bundle.
+        name: String,
+    },
+    /// A bundle cannot be published as a container image.
+    #[error("`{0}` cannot hold a bundle: a bundle is not a container image")]
+    NotAnImage(String),
     /// A manifest belongs neither to a bundle nor to an image with boot files.
     #[error("`{location}` is not a bundle: {error}")]
     NotABundle {
@@ -117,6 +130,8 @@ impl TransferError {
             Self::Registry(error) => error.answer_is_no(),
             Self::NotFound { .. } | Self::Signature { .. } | Self::NameTaken { .. } => true,
             Self::NotATag(_)
+            | Self::OtherTag { .. }
+            | Self::NotAnImage(_)
             | Self::NotABundle { .. }
             | Self::OtherName { .. }
             | Self::Ambiguous { .. }
@@ -145,6 +160,8 @@ impl TransferError {
                 "write `docker://HOST/REPOSITORY:TAG`, or omit the tag to use the bundle's name"
                     .into()
             }
+            Self::OtherTag { name, .. } => format!("write `:{name}`, or omit it"),
+            Self::NotAnImage(_) => "publish the bundle to `oci-archive:FILE`".into(),
             Self::Ambiguous { .. } => "name one: `pxectl bundle pull SOURCE NAME`".into(),
             Self::OtherName { found, .. } => format!("omit the name, or write `{found}`"),
             Self::Busy(_) => {

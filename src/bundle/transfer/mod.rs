@@ -7,14 +7,17 @@
 
 mod archive_reader;
 mod archive_writer;
+mod docker_archive;
 mod error;
 mod image;
+mod layer_reader;
 mod location;
 mod outgoing_file;
 mod progress;
 mod publish;
 mod pull;
 mod source;
+mod tar_files;
 
 pub use archive_reader::ArchiveReader;
 pub use archive_writer::ArchiveWriter;

@@ -130,6 +130,7 @@ impl Read for CheckedReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::store::SampleStore;
 
     struct NoProgress;
 
@@ -139,24 +140,16 @@ mod tests {
 
     #[test]
     fn the_end_of_a_damaged_file_is_never_released() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BundleStore::open_or_create(directory.path()).unwrap();
         let content = vec![7; 100_000];
-        let (sha256, size) = store.add_blob(&mut content.as_slice()).unwrap();
-        let file = BundleFile {
-            path: "linux".into(),
-            sha256,
-            size,
-            source: None,
-        };
-        let outgoing = OutgoingFile::new(&store, &file, Arc::new(NoProgress), Arc::default());
+        let SampleStore { store, file, .. } = &SampleStore::with(&content);
+        let outgoing = OutgoingFile::new(store, file, Arc::new(NoProgress), Arc::default());
         let mut read = Vec::new();
         outgoing.open().unwrap().read_to_end(&mut read).unwrap();
         assert!(read == content && outgoing.failure().is_none());
 
         let mut damaged = content.clone();
         damaged[3] = 8;
-        std::fs::write(store.blob_path(&sha256), &damaged).unwrap();
+        std::fs::write(store.blob_path(&file.sha256), &damaged).unwrap();
         let mut read = Vec::new();
         outgoing.open().unwrap().read_to_end(&mut read).unwrap_err();
         assert!(read.len() < content.len());

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::archive_reader::ArchiveReader;
 use super::archive_writer::ArchiveWriter;
 use super::error::TransferError;
-use super::location::BundleLocation;
+use super::location::{BundleLocation, LayoutLocation};
 use super::outgoing_file::OutgoingFile;
 use super::progress::{ProgressReader, TransferProgress, TransferSummary};
 use super::source::FILES_AT_ONCE;
@@ -37,10 +37,15 @@ pub fn publish(
         progress,
     };
     match location {
-        BundleLocation::Directory(path) => {
-            publication.to_directory(&BundleStore::open_or_create(path)?)
+        BundleLocation::Directory(layout) => {
+            publication.check_reference(layout)?;
+            publication.to_directory(&BundleStore::open_or_create(&layout.path)?)
         }
-        BundleLocation::Archive(path) => publication.to_archive(path),
+        BundleLocation::Archive(layout) => {
+            publication.check_reference(layout)?;
+            publication.to_archive(&layout.path)
+        }
+        BundleLocation::DockerArchive(_) => Err(TransferError::NotAnImage(location.to_string())),
         BundleLocation::Registry(address) => publication.to_registry(address, options),
     }
 }
@@ -53,6 +58,18 @@ struct Publication<'p> {
 }
 
 impl Publication<'_> {
+    /// Checks the name that the location states for the bundle: a layout lists a bundle by its own name.
+    fn check_reference(&self, layout: &LayoutLocation) -> Result<(), TransferError> {
+        match &layout.reference {
+            Some(reference) if *reference != self.bundle.name => Err(TransferError::OtherTag {
+                location: layout.path.display().to_string(),
+                tag: reference.clone(),
+                name: self.bundle.name.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn to_directory(&self, destination: &BundleStore) -> Result<TransferSummary, TransferError> {
         destination.check_name(&self.bundle)?;
         // Protects the blobs from garbage collection until they have a name.

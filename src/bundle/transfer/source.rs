@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::archive_reader::ArchiveReader;
+use super::docker_archive::DockerArchive;
 use super::error::TransferError;
 use super::location::BundleLocation;
 use crate::bundle::oci::{Descriptor, Index};
@@ -37,8 +38,15 @@ pub enum PullSource<'w> {
         registry: Box<Registry<'w>>,
         reference: String,
     },
-    Directory(BundleStore),
-    Archive(ArchiveReader),
+    Directory {
+        store: BundleStore,
+        reference: Option<String>,
+    },
+    Archive {
+        archive: ArchiveReader,
+        reference: Option<String>,
+    },
+    DockerArchive(DockerArchive),
 }
 
 impl<'w> PullSource<'w> {
@@ -48,8 +56,18 @@ impl<'w> PullSource<'w> {
         on_retry: &'w (dyn Fn(&str) + Sync),
     ) -> Result<Self, TransferError> {
         Ok(match location {
-            BundleLocation::Directory(path) => Self::Directory(BundleStore::open(path)?),
-            BundleLocation::Archive(path) => Self::Archive(ArchiveReader::open(path)?),
+            BundleLocation::Directory(layout) => Self::Directory {
+                store: BundleStore::open(&layout.path)?,
+                reference: layout.reference.clone(),
+            },
+            BundleLocation::Archive(layout) => Self::Archive {
+                archive: ArchiveReader::open(&layout.path)?,
+                reference: layout.reference.clone(),
+            },
+            BundleLocation::DockerArchive(layout) => Self::DockerArchive(DockerArchive::open(
+                &layout.path,
+                layout.reference.as_deref(),
+            )?),
             BundleLocation::Registry(address) => {
                 let named = address.reference.as_deref().or(options.name);
                 let reference = named.ok_or_else(|| TransferError::NotFound {
@@ -84,16 +102,21 @@ impl<'w> PullSource<'w> {
                 })?;
                 manifest
             }
-            Self::Directory(store) => {
-                let descriptor = select_manifest(&store.index()?, location, options.name)?;
+            Self::Directory { store, reference } => {
+                let index = store.index()?;
+                let descriptor =
+                    select_manifest(&index, location, reference.as_deref(), options.name)?;
                 store.read_manifest(&descriptor)?
             }
-            Self::Archive(archive) => {
-                let descriptor = select_manifest(&archive.index()?, location, options.name)?;
+            Self::Archive { archive, reference } => {
+                let index = archive.index()?;
+                let descriptor =
+                    select_manifest(&index, location, reference.as_deref(), options.name)?;
                 archive.manifest(&descriptor)?
             }
+            Self::DockerArchive(archive) => archive.manifest()?,
         };
-        // Nobody builds deeper nested indexes.
+        // Indexes are not nested deeper in practice.
         for _ in 0..2 {
             let Ok(list) = serde_json::from_slice::<Index>(&manifest) else {
                 break;
@@ -118,8 +141,9 @@ impl<'w> PullSource<'w> {
                 })?;
                 Ok(manifest)
             }
-            Self::Directory(store) => Ok(store.read_manifest(descriptor)?),
-            Self::Archive(archive) => archive.manifest(descriptor),
+            Self::Directory { store, .. } => Ok(store.read_manifest(descriptor)?),
+            Self::Archive { archive, .. } => archive.manifest(descriptor),
+            Self::DockerArchive(archive) => archive.manifest(),
         }
     }
 
@@ -128,8 +152,8 @@ impl<'w> PullSource<'w> {
     pub fn parallelism(&self, options: &PullOptions<'_>) -> (usize, Arc<StopSignal>) {
         match self {
             Self::Registry { registry, .. } => (options.registry.jobs, Arc::clone(registry.stop())),
-            Self::Directory(_) => (FILES_AT_ONCE, Arc::default()),
-            Self::Archive(_) => (1, Arc::default()),
+            Self::Directory { .. } => (FILES_AT_ONCE, Arc::default()),
+            Self::Archive { .. } | Self::DockerArchive(_) => (1, Arc::default()),
         }
     }
 
@@ -137,8 +161,9 @@ impl<'w> PullSource<'w> {
     pub fn open_blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + '_>, TransferError> {
         Ok(match self {
             Self::Registry { registry, .. } => Box::new(registry.open(blob)?),
-            Self::Archive(archive) => Box::new(archive.open_blob(blob)?),
-            Self::Directory(store) => {
+            Self::Archive { archive, .. } => Box::new(archive.open_blob(blob)?),
+            Self::DockerArchive(archive) => archive.open_blob(blob)?,
+            Self::Directory { store, .. } => {
                 let not_found = || TransferError::NotFound {
                     location: store.root().display().to_string(),
                     object: format!("intact blob {}", blob.digest),
@@ -156,12 +181,20 @@ impl<'w> PullSource<'w> {
     }
 }
 
-/// Finds the manifest with a name in a layout, or the only manifest.
+/// Finds the manifest that the location names in a layout, or the one with the bundle's name, or the only one.
 fn select_manifest(
     index: &Index,
     location: &str,
+    reference: Option<&str>,
     name: Option<&str>,
 ) -> Result<Descriptor, TransferError> {
+    if let Some(reference) = reference {
+        let found = index.find(reference).cloned();
+        return found.ok_or_else(|| TransferError::NotFound {
+            location: location.to_owned(),
+            object: format!("manifest `{reference}`"),
+        });
+    }
     let found = name.and_then(|name| index.find(name));
     match (found, index.manifests.as_slice()) {
         (Some(found), _) => Ok(found.clone()),
@@ -190,7 +223,7 @@ fn select_manifest(
 fn variant_for(
     list: &Index,
     location: &str,
-    wanted: Option<CpuArchitecture>,
+    requested_arch: Option<CpuArchitecture>,
 ) -> Result<Descriptor, TransferError> {
     // The index also lists a builder's attestations, which are for no processor.
     let arch_of = |it: &Descriptor| {
@@ -201,14 +234,10 @@ fn variant_for(
     let images = list.manifests.iter();
     let images: Vec<(&Descriptor, CpuArchitecture)> =
         images.filter_map(|it| Some((it, arch_of(it)?))).collect();
-    let mut of_wanted = images
+    let mut matching = images
         .iter()
-        .filter(|(_, arch)| wanted.is_none_or(|wanted| wanted == *arch));
-    match (
-        of_wanted.next(),
-        of_wanted.next(),
-        list.manifests.as_slice(),
-    ) {
+        .filter(|(_, arch)| requested_arch.is_none_or(|requested| requested == *arch));
+    match (matching.next(), matching.next(), list.manifests.as_slice()) {
         (Some((one, _)), None, _) => Ok((*one).clone()),
         (None, _, [only]) if images.is_empty() => Ok(only.clone()),
         _ => Err(TransferError::Image {

@@ -116,7 +116,7 @@ fn parse_arch(text: &str) -> Result<String, String> {
 impl Build {
     pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let (spec, base) = match &self.spec {
-            Some(path) => match read(path, output)? {
+            Some(path) => match read_spec(path, output)? {
                 Some(spec) => (spec, path.parent().unwrap_or(Path::new("")).to_owned()),
                 None => return Ok(Exit::No),
             },
@@ -164,7 +164,7 @@ impl Build {
 }
 
 /// Reads a spec, and prints its errors; `None` if it has any.
-fn read(path: &Path, output: &Output) -> CommandResult<Option<BundleSpec>> {
+pub(super) fn read_spec(path: &Path, output: &Output) -> CommandResult<Option<BundleSpec>> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
     let file = SourceFile { name, text };

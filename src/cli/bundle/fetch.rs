@@ -1,13 +1,13 @@
 use clap::Args;
 
 use super::build_progress::BuildBars;
-use super::store::directory_for_new_files;
+use super::store::{directory_for_new_files, pinned_bundles};
 use crate::bundle::BundleStore;
 use crate::bundle::builder::{FetchFrom, WebClient, fetch};
 use crate::cli::error::CommandResult;
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global, inventory};
-use crate::inventory::{nearest, plural};
+use crate::inventory::plural;
 
 /// Fetch the files that the inventory's bundles pin and the store lacks
 #[derive(Debug, Args)]
@@ -45,19 +45,7 @@ pub struct Fetch {
 impl Fetch {
     pub fn run(&self, global: &Global, output: &Output) -> CommandResult {
         let good = inventory::load(global, output)?;
-        let known = &good.inventory.bundles;
-        let mut names = self.names.iter();
-        if let Some(name) = names.find(|name| !known.contains_key(*name)) {
-            let help = nearest(name, known.keys().map(String::as_str))
-                .map(|near| format!("did you mean `{near}`?"))
-                .unwrap_or_default();
-            output.error(&format!("the inventory has no bundle `{name}`"), &help);
-            return Ok(Exit::No);
-        }
-        let bundles: Vec<_> = known
-            .values()
-            .filter(|it| self.names.is_empty() || self.names.contains(&it.name))
-            .collect();
+        let bundles = pinned_bundles(&good.inventory, &self.names)?;
         let store = BundleStore::open_or_create(&directory_for_new_files(global)?)?;
         let from = match &self.from {
             Some(base) => FetchFrom::Base(base.clone()),

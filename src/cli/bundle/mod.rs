@@ -5,6 +5,7 @@ mod fetch;
 mod gc;
 mod keygen;
 mod list;
+mod outdated;
 mod publish;
 mod pull;
 mod retire;
@@ -36,6 +37,7 @@ enum Command {
     Publish(publish::Publish),
     Pull(pull::Pull),
     List(list::List),
+    Outdated(outdated::Outdated),
     Verify(verify::Verify),
     Sign(sign::Sign),
     Keygen(keygen::Keygen),
@@ -51,6 +53,7 @@ impl Bundle {
             Command::Publish(command) => command.run(global, output),
             Command::Pull(command) => command.run(global, output),
             Command::List(command) => command.run(global, output),
+            Command::Outdated(command) => command.run(global, output),
             Command::Verify(command) => command.run(global, output),
             Command::Sign(command) => command.run(global, output),
             Command::Keygen(command) => command.run(output),

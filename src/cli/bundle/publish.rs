@@ -19,8 +19,8 @@ use crate::cli::{Exit, Global};
 DEST is one of:
   docker://HOST[:PORT]/REPOSITORY[:TAG]  a registry (the default tag is the
                                          bundle's name)
-  oci-archive:FILE, or FILE.tar          a tar file
-  oci:DIR, or DIR                        a directory
+  oci-archive:FILE[:NAME], or FILE.tar   a tar file
+  oci:DIR[:NAME], or DIR                 a directory
 
 The bundle is stored as an OCI artifact, which skopeo, oras and umoci can read.
 Only missing files are copied. Each file is hashed while it is copied, and the

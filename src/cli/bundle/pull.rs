@@ -19,9 +19,10 @@ use crate::machine::CpuArchitecture;
 /// Copy a bundle from a registry, a tar file or another directory, and print its document
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SOURCE has the form of DEST in `pxectl bundle publish`. Put the printed Bundle
-document into the inventory, and review it in git. An image with boot files
-below `/disk/` (`FROM scratch`) becomes a bundle called NAME.
+SOURCE has the form of DEST in `pxectl bundle publish`, or it is an image by
+`docker save`: `docker-archive:FILE[:IMAGE]`. Put the printed Bundle document
+into the inventory, and review it in git. An image with boot files below
+`/disk/` (`FROM scratch`) becomes a bundle called NAME.
 
 If the site requires signatures, a bundle without a valid one is refused before
 it is copied.
@@ -30,6 +31,7 @@ Examples:
   pxectl bundle pull docker://registry.example/boot/ubuntu ubuntu-24.04-a \\
       --out ubuntu-24.04-a.yaml
   pxectl bundle pull /media/usb/bundles.tar ubuntu-24.04-a
+  pxectl bundle pull docker-archive:metal.tar metal-a
 
 Exit status:
   0  the store has the bundle

@@ -7,7 +7,7 @@ use crate::cli::error::{CommandError, CommandResult};
 use crate::cli::inventory::{Good, check, read};
 use crate::cli::output::Output;
 use crate::cli::{Exit, Global};
-use crate::inventory::{Bundle, Inventory, SignaturePolicy};
+use crate::inventory::{Bundle, Inventory, SignaturePolicy, nearest};
 use crate::workspace::Snapshot;
 
 /// Returns the path of the bundle store, even if the inventory has errors: the cause may be the missing
@@ -51,6 +51,27 @@ pub fn directory_for_new_files(global: &Global) -> CommandResult<PathBuf> {
         None => Err(CommandError::failed("no bundle store is configured")
             .hint("add `bundles: DIR` to the site, or use `--bundles DIR`")),
     }
+}
+
+/// Returns the inventory's bundles with these names, or all of them if there are no names.
+///
+/// # Errors
+/// When the inventory has no bundle with a name.
+pub fn pinned_bundles<'i>(
+    inventory: &'i Inventory,
+    names: &[String],
+) -> CommandResult<Vec<&'i Bundle>> {
+    let known = &inventory.bundles;
+    if let Some(name) = names.iter().find(|name| !known.contains_key(*name)) {
+        let error = CommandError::no(format!("the inventory has no bundle `{name}`"));
+        let near = nearest(name, known.keys().map(String::as_str));
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        return Err(error.hint(help.unwrap_or_default()));
+    }
+    let bundles = known.values();
+    Ok(bundles
+        .filter(|it| names.is_empty() || names.contains(&it.name))
+        .collect())
 }
 
 /// Opens the store.

@@ -129,7 +129,7 @@ pub fn location_error(
         BundleStoreError::NotALayout { path, .. } => (path, cause.to_string()),
         _ => return error.into(),
     };
-    if !matches!(location, BundleLocation::Directory(directory) if directory == path) {
+    if !matches!(location, BundleLocation::Directory(layout) if layout.path == *path) {
         return error.into();
     }
     let help = format!(

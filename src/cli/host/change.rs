@@ -14,7 +14,8 @@ use crate::machine::{Event, EventKind, HostRecord, Phase};
 use crate::store::{HostUpdate, Store};
 
 /// The rule of a change: host name, record and decision time -> the new record.
-type ChangeRule = dyn Fn(&str, Option<&HostRecord>, Timestamp) -> Result<HostRecord, Refusal>;
+type ChangeRule<'c> =
+    dyn Fn(&str, Option<&HostRecord>, Timestamp) -> Result<HostRecord, Refusal> + 'c;
 
 /// A change of hosts, and its words in messages and events.
 pub(super) struct HostChange<'c> {
@@ -23,7 +24,7 @@ pub(super) struct HostChange<'c> {
     pub(super) done: &'static str,
     /// Why the change does not apply to the other hosts, such as `not armed`.
     pub(super) otherwise: &'static str,
-    pub(super) rule: &'c ChangeRule,
+    pub(super) rule: &'c ChangeRule<'c>,
 }
 
 /// The result of a change for one host.

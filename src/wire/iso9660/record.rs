@@ -31,6 +31,30 @@ pub enum Iso9660Error {
     /// A parent in the path is a file.
     #[error("`{0}` in the image is not a directory")]
     NotADirectory(String),
+    /// The path is not among the names that are supported, but may be among the UDF names.
+    #[error(
+        "the image has no `{0}` in its ISO 9660 file system, and its UDF file system is not supported: \
+         extract the file, and name the file itself"
+    )]
+    MaybeInUdf(String),
+    /// The file is compressed in the image.
+    #[error(
+        "`{0}` in the image is compressed with zisofs, which is not supported: extract the file, and name \
+         the file itself"
+    )]
+    Zisofs(String),
+    /// The file is stored without its holes.
+    #[error(
+        "`{0}` in the image is stored as a sparse file, which is not supported: extract the file, and name \
+         the file itself"
+    )]
+    Sparse(String),
+    /// The record of the file has only the low 32 bits of its size.
+    #[error(
+        "`{0}` in the image is larger than its directory record states: extract the file with a program \
+         that reads UDF, and name the file itself"
+    )]
+    CutSize(String),
     /// The path is a symbolic link.
     #[error("`{0}` in the image is a symbolic link; name the file itself")]
     IsALink(String),
@@ -39,14 +63,30 @@ pub enum Iso9660Error {
     Io(#[from] io::Error),
 }
 
+/// A descriptor at the beginning of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Descriptor {
+    /// The volume with the ISO 9660 names, and with Rock Ridge names if the image has them.
+    Primary(Volume),
+    /// The volume with the Joliet names.
+    Joliet(Volume),
+    /// The end of the ISO 9660 descriptors; other file systems may have descriptors after it.
+    Terminator,
+    /// The mark of a UDF file system.
+    Udf,
+    /// Another one, which does not matter here.
+    Other,
+}
+
 /// The data of a volume descriptor.
 ///
 /// Source: ECMA-119 §8.4.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
-    pub primary: bool,
     /// The size of a logical block in bytes.
     pub block_size: u64,
+    /// The size of the volume in bytes.
+    pub size: u64,
     pub root: Root,
 }
 
@@ -57,30 +97,46 @@ pub struct Root {
     pub size: u64,
 }
 
-impl Volume {
-    /// Parses one descriptor; `None` ends the set.
+impl Descriptor {
+    /// Parses a descriptor; `None` if the sector has none.
+    ///
+    /// Source: ECMA-119 §8.1; ECMA-167 §2/9.1 for UDF; Joliet Specification 1.0, "SVD Escape Sequences Field".
     pub fn parse(sector: &[u8]) -> Result<Option<Self>, Iso9660Error> {
-        if sector.get(1..6) != Some(b"CD001") || sector.len() < SECTOR as usize {
-            return Err(Iso9660Error::NotAnImage);
-        }
-        match sector[0] {
-            1 => {}
-            255 => return Ok(None),
-            _ => return Ok(Some(Self::default())),
-        }
+        let (Some(&kind), Some(identifier)) = (sector.first(), sector.get(1..6)) else {
+            return Ok(None);
+        };
+        Ok(Some(match (identifier, kind) {
+            (b"CD001", 1) => Self::Primary(Volume::parse(sector)?),
+            (b"CD001", 2) if matches!(sector.get(88..91), Some(b"%/@" | b"%/C" | b"%/E")) => {
+                Self::Joliet(Volume::parse(sector)?)
+            }
+            (b"CD001", 255) => Self::Terminator,
+            (b"NSR02" | b"NSR03", _) => Self::Udf,
+            (b"CD001" | b"BEA01" | b"BOOT2" | b"TEA01" | b"CDW02", _) => Self::Other,
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Volume {
+    fn parse(sector: &[u8]) -> Result<Self, Iso9660Error> {
+        let sector: &[u8; SECTOR as usize] = sector.first_chunk().ok_or(Iso9660Error::Damaged(
+            "a volume descriptor that is too short",
+        ))?;
         let block_size = u64::from(u16::from_le_bytes([sector[128], sector[129]]));
         if !block_size.is_power_of_two() || !(512..=SECTOR).contains(&block_size) {
             return Err(Iso9660Error::Damaged("logical blocks of an odd size"));
         }
+        let blocks = u32::from_le_bytes([sector[80], sector[81], sector[82], sector[83]]);
         let root = Record::parse(&sector[156..190], block_size)?;
-        Ok(Some(Self {
-            primary: true,
+        Ok(Self {
             block_size,
+            size: u64::from(blocks) * block_size,
             root: Root {
                 place: root.place,
                 size: root.size,
             },
-        }))
+        })
     }
 }
 
@@ -94,6 +150,8 @@ pub struct Record<'d> {
     /// The size of its extent in bytes.
     pub size: u64,
     pub is_directory: bool,
+    /// Whether it is an associated file: a resource fork with the name of the file that follows.
+    pub is_associated: bool,
     /// Whether the next record belongs to the same file.
     pub continues: bool,
     identifier: &'d [u8],
@@ -146,6 +204,7 @@ impl<'d> Record<'d> {
             place: (number(2) + u64::from(fixed[1])) * block_size,
             size: number(10),
             is_directory: fixed[25] & 0x02 != 0,
+            is_associated: fixed[25] & 0x04 != 0,
             continues: fixed[25] & 0x80 != 0,
             identifier,
             system_use,
@@ -155,6 +214,20 @@ impl<'d> Record<'d> {
     /// Reports whether it is the directory itself or its parent.
     pub fn is_dot(&self) -> bool {
         matches!(self.identifier, [0 | 1])
+    }
+
+    /// Reports whether its identifier is a Joliet name, in any version.
+    pub fn is_named_in_joliet(&self, name: &str) -> bool {
+        let units = self.identifier.chunks_exact(2);
+        let units = units.map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+        let identifier: Vec<u16> = units.collect();
+        let version = identifier.iter().rposition(|unit| *unit == u16::from(b';'));
+        let end = version.filter(|at| {
+            let digits = &identifier[at + 1..];
+            digits.iter().all(|unit| (0x30..=0x39).contains(unit))
+        });
+        let identifier = &identifier[..end.unwrap_or(identifier.len())];
+        name.encode_utf16().eq(identifier.iter().copied())
     }
 
     /// Reports whether its own identifier is a name, in any case and version.
@@ -176,6 +249,8 @@ pub enum Entry<'d> {
         name: &'d [u8],
     },
     Link,
+    Zisofs,
+    Sparse,
     Child(u32),
     Relocated,
     Continuation {
@@ -201,6 +276,8 @@ pub fn entries(area: &[u8]) -> impl Iterator<Item = Entry<'_>> {
                 })
             }
             b"SL" => Some(Entry::Link),
+            b"ZF" => Some(Entry::Zisofs),
+            b"SF" => Some(Entry::Sparse),
             b"CL" => Some(Entry::Child(number(0)?)),
             b"RE" => Some(Entry::Relocated),
             b"CE" => Some(Entry::Continuation {
@@ -213,12 +290,12 @@ pub fn entries(area: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
-/// Reads the number of bytes to skip from the root directory's first system use field.
-pub fn skip_of(area: &[u8]) -> usize {
-    let first = raw_entries(area).next();
-    match first {
-        Some((b"SP", [0xbe, 0xef, skip, ..])) => usize::from(*skip),
-        _ => 0,
+/// Reads the number of bytes to skip from the root directory's first system use field; `None` if the image has
+/// no Rock Ridge data.
+pub fn skip_of(area: &[u8]) -> Option<usize> {
+    match raw_entries(area).next() {
+        Some((b"SP", [0xbe, 0xef, skip, ..])) => Some(usize::from(*skip)),
+        _ => None,
     }
 }
 

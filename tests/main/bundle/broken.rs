@@ -38,9 +38,9 @@ fn a_broken_download_resumes_where_it_stopped() {
         "{stderr}"
     );
     assert_eq!(workshop.blob(&image), image);
-    let answers = nginx.responses();
-    let resumed = answers.iter().find(|it| it.status == 206);
-    let range = &resumed.unwrap_or_else(|| panic!("{answers:?}")).range;
+    let responses = nginx.responses();
+    let resumed = responses.iter().find(|it| it.status == 206);
+    let range = &resumed.unwrap_or_else(|| panic!("{responses:?}")).range;
     let from: usize = range
         .strip_prefix("bytes=")
         .unwrap()
@@ -191,8 +191,8 @@ fn a_server_that_never_sends_the_end_is_an_error() {
     let workshop = Workshop::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/image", listener.local_addr().unwrap());
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = asked.clone();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = requests.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -209,8 +209,8 @@ fn a_server_that_never_sends_the_end_is_an_error() {
     );
     let ran = workshop.pxectl("bundle build spec.yaml --retries 2");
     ran.ended(3, &["cannot download", "resumes where it stopped"]);
-    let asked = asked.load(Ordering::Relaxed);
-    assert!((3..=4).contains(&asked), "{asked}: {ran:#?}");
+    let requests = requests.load(Ordering::Relaxed);
+    assert!((3..=4).contains(&requests), "{requests}: {ran:#?}");
     assert_eq!(workshop.blobs().0, 0);
     assert!(workshop.store().names().unwrap().is_empty());
 }

@@ -113,7 +113,7 @@ fn several_files_are_downloaded_at_once() {
     workshop
         .pxectl("bundle build spec.yaml --jobs 4")
         .ended(0, &[]);
-    let all = |answers: &[crate::bundle::nginx::Answer]| {
+    let all = |answers: &[crate::bundle::nginx::LoggedResponse]| {
         let files = answers.iter().filter(|it| it.path != "/slow/SHA256SUMS");
         let files: Vec<_> = files.cloned().collect();
         assert_eq!(files.len(), 4, "{files:?}");
@@ -150,7 +150,7 @@ fn transient_errors_are_retried_and_permanent_errors_are_not() {
             .filter(|it| it.path == path)
             .count()
     };
-    for (path, status, expected, asked) in [
+    for (path, status, expected, requests) in [
         (
             "/500",
             3,
@@ -179,7 +179,7 @@ fn transient_errors_are_retried_and_permanent_errors_are_not() {
         );
         let ran = workshop.pxectl("bundle build spec.yaml --retries 2");
         ran.ended(status, &[expected]);
-        wait_for("the log", || count(path) == asked);
+        wait_for("the log", || count(path) == requests);
         assert_eq!(workshop.blobs().0, 0, "{path}");
         assert!(ran.stdout.is_empty());
     }

@@ -137,12 +137,13 @@ fn downloads_stop_at_the_pinned_size() {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut asked = [0; 4096];
-            let read = stream.read(&mut asked).unwrap();
-            let is_long = String::from_utf8_lossy(&asked[..read]).contains("/long");
-            let head = match is_long {
-                true => "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 9000000000\r\n\r\n",
-                false => "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n",
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap();
+            let is_long = String::from_utf8_lossy(&request[..read]).contains("/long");
+            let head = if is_long {
+                "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 9000000000\r\n\r\n"
+            } else {
+                "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n"
             };
             let _ = stream.write_all(head.as_bytes());
             // It ends when the client disconnects, or after far too many bytes.

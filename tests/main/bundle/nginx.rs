@@ -20,7 +20,7 @@ pub struct Nginx {
 
 /// One response in the log of nginx.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct LoggedResponse {
     pub status: u16,
     pub path: String,
     pub range: String,
@@ -62,6 +62,8 @@ impl Nginx {
              location /slow/ {{ alias {web}/; limit_rate 400k; }}\n\
              location /whole/ {{ alias {web}/; limit_rate 400k; max_ranges 0; }}\n\
              location /circle/ {{ return 302 /circle/again; }}\n\
+             location = /project/releases/latest {{ return 302 /project/releases/tag/v1.10.1; }}\n\
+             location = /project/releases/tag/v1.10.1 {{ return 200 release; }}\n\
              location /500 {{ return 500; }}\n\
              location /503 {{ return 503; }}\n\
              location /429 {{ add_header Retry-After 1 always; return 429; }}\n\
@@ -118,14 +120,14 @@ impl Nginx {
     }
 
     /// Lists the responses so far.
-    pub fn responses(&self) -> Vec<Answer> {
+    pub fn responses(&self) -> Vec<LoggedResponse> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let responses = text.lines().map(|line| {
             let mut words = line.split(' ');
             let status = words.next().unwrap().parse().unwrap();
             let ended: f64 = words.next().unwrap().parse().unwrap();
             let took: f64 = words.next().unwrap().parse().unwrap();
-            Answer {
+            LoggedResponse {
                 status,
                 begun: ended - took,
                 ended,

@@ -15,7 +15,7 @@ use crate::support::tool::run_tool_in;
 const PROGRAMS: [&str; 4] = ["gpg", "gpgv", "xorriso", "tar"];
 
 /// A preset, its mirror, the keys of its bundle, a verified file, and whether a signature verifies it.
-type Row = (
+type PublishedPreset = (
     &'static str,
     fn(&Workshop, &Gpg),
     &'static str,
@@ -23,7 +23,7 @@ type Row = (
     bool,
 );
 
-const ROWS: [Row; 12] = [
+const PRESETS: [PublishedPreset; 12] = [
     (
         "ubuntu-24.04",
         ubuntu,
@@ -112,7 +112,7 @@ const ROWS: [Row; 12] = [
 
 fn build_all(of: impl Fn(&Workshop) -> (String, Option<Nginx>)) {
     let gpg = Gpg::new();
-    for (preset, publish, keys, vouched, signed) in ROWS {
+    for (preset, publish, keys, verified, signed) in PRESETS {
         let workshop = Workshop::new();
         publish(&workshop, &gpg);
         gpg.export(&workshop.path("keys.gpg"), preset.len() % 2 == 0);
@@ -147,7 +147,7 @@ fn build_all(of: impl Fn(&Workshop) -> (String, Option<Nginx>)) {
             );
         }
         // An attacker changes the verified file.
-        let path = workshop.path("web").join(vouched);
+        let path = workshop.path("web").join(verified);
         let mut changed = fs::read(&path).unwrap();
         let before = listed("", &changed);
         let middle = changed.len() / 2;

@@ -91,10 +91,95 @@ fn an_image_with_boot_files_becomes_a_bundle() {
         ]);
         assert_eq!(again, document, "{name}");
     }
+    // The same from a tar file for `docker load`, and by the name in a layout that has two images.
+    let saved = format!(
+        "docker-archive:{}:metal:a",
+        rack.file("saved.tar").display()
+    );
+    run_tool("skopeo", &["copy", &layout, &saved]);
+    for (number, source) in [
+        "docker-archive:saved.tar",
+        "docker-archive:saved.tar:metal:a",
+        "docker-archive:saved.tar:docker.io/library/metal:a",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let store = format!("saved-{number}");
+        let again = rack.done(&["bundle", "pull", source, "metal-a", "--bundles", &store]);
+        assert_eq!(again, document, "{source}");
+    }
+    // Layers that are links to compressed ones.
+    let script = "mkdir x && tar -xf saved.tar -C x && cd x && mkdir real && \
+        for layer in $(find . -maxdepth 1 -type f -name '*.tar'); do \
+        cat $layer | gzip -n > real/$layer && rm $layer && ln -s real/$layer $layer; done && \
+        test -n \"$(ls real)\" && tar -cf ../linked.tar *";
+    let directory = rack.file("");
+    run_tool(
+        "sh",
+        &["-c", &format!("cd '{}' && {script}", directory.display())],
+    );
+    let linked = [
+        "bundle",
+        "pull",
+        "docker-archive:linked.tar",
+        "metal-a",
+        "--bundles",
+        "linked",
+    ];
+    assert_eq!(rack.done(&linked), document);
+    let other = rack.refused(
+        3,
+        &[
+            "bundle",
+            "pull",
+            "docker-archive:saved.tar:other",
+            "metal-a",
+        ],
+    );
+    assert!(other.contains("the file has no `other`, but"), "{other}");
+    let other = format!("oci:{}:other", rack.file("image").display());
+    run_tool("skopeo", &["copy", &layout, &other]);
+    let again = [
+        "bundle",
+        "pull",
+        "oci:image:other",
+        "metal-a",
+        "--bundles",
+        "tagged",
+    ];
+    assert_eq!(rack.done(&again), document);
+    let absent = rack.refused(1, &["bundle", "pull", "oci:image:none", "metal-a"]);
+    assert!(
+        absent.contains("`image:none` has no manifest `none`"),
+        "{absent}"
+    );
     // The bundle is like any other.
     rack.write("metal.yaml", &document);
     rack.done(&["validate"]);
     rack.done(&["bundle", "publish", "metal-a", "metal.tar"]);
+    rack.done(&["bundle", "publish", "metal-a", "oci:copies:metal-a"]);
+    let pulled = [
+        "bundle",
+        "pull",
+        "oci:copies:metal-a",
+        "--bundles",
+        "pulled",
+    ];
+    assert_eq!(rack.done(&pulled), document);
+    for (destination, expected) in [
+        (
+            "oci:copies:other",
+            "`copies` cannot list bundle `metal-a` as `other`",
+        ),
+        (
+            "docker-archive:copy.tar",
+            "a bundle is not a container image",
+        ),
+    ] {
+        let refused = rack.refused(3, &["bundle", "publish", "metal-a", destination]);
+        assert!(refused.contains(expected), "{refused}");
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Where distributions publish the files for a network install, and how they sign them: one row each.
 
+mod recognize;
 mod table;
+
+pub use recognize::recognize;
 
 use table::PresetChecks::{self, BareList, InlineList, List, ListAndSigned, ListInList, Signed};
 use table::{PRESETS, Preset};
@@ -288,6 +291,15 @@ mod tests {
             }
         }
         assert!(seen > 40, "{seen}");
+    }
+
+    #[test]
+    fn a_release_of_flatcar_is_on_the_server_of_its_channel() {
+        let expanded =
+            expand(&spec("flatcar-beta", "x86_64", Some("4081.2.0"), Some("k"))).unwrap();
+        let image = &expanded.images["flatcar-beta/kernel"];
+        let expected = "https://beta.release.flatcar-linux.net/amd64-usr/4081.2.0/flatcar_production_pxe.vmlinuz";
+        assert_eq!(image.from, expected);
     }
 
     #[test]

@@ -221,13 +221,8 @@ pub(super) const PRESETS: [Preset; 12] = [
     },
     Preset {
         family: "flatcar",
-        home: "https://{detail}.release.flatcar-linux.net",
-        releases: &[
-            ("stable", "stable"),
-            ("beta", "beta"),
-            ("alpha", "alpha"),
-            ("lts", "lts"),
-        ],
+        home: "https://{release}.release.flatcar-linux.net",
+        releases: &[("stable", ""), ("beta", ""), ("alpha", ""), ("lts", "")],
         arches: &AMD_AND_ARM,
         keyring: "",
         sources: &[

@@ -8,15 +8,12 @@ use super::tree::{TEXT_LIMIT, Tree};
 use crate::bundle::oci::Descriptor;
 use crate::bundle::store::BundleStore;
 use crate::bundle::transfer::error::TransferError;
+use crate::bundle::transfer::layer_reader::decompress_layer;
 use crate::bundle::transfer::progress::{ProgressReader, TransferProgress, TransferSummary};
 use crate::bundle::transfer::source::PullSource;
 use crate::inventory::Bundle;
 use crate::machine::{CpuArchitecture, Sha256Digest};
 use crate::wire::tar::{Tar, TarError};
-
-/// The largest zstd window that is kept in memory, as a power of two: 32 MiB. Image builders use at most
-/// 8 MiB by default.
-const ZSTD_WINDOW: u32 = 25;
 
 /// A bundle made from an image. Its blobs are in the store, its name is not yet.
 pub struct UnpackedImage {
@@ -116,7 +113,7 @@ impl Tree {
             hasher: Sha256::new(),
         };
         {
-            let plain = decompressed(&mut hashed).map_err(broken)?;
+            let plain = decompress_layer(&mut hashed).map_err(broken)?;
             let mut archive = Tar::without_end(plain);
             let wrong = |error: TarError| faulty(error.to_string());
             while let Some(entry) = archive.entry().map_err(wrong)? {
@@ -132,22 +129,6 @@ impl Tree {
             Err(format!("layer {} hashes to {found}", layer.digest))
         }
     }
-}
-
-/// Decompresses a layer; its first bytes tell the format.
-fn decompressed<'r>(mut content: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
-    let mut head = Vec::new();
-    content.by_ref().take(4).read_to_end(&mut head)?;
-    let whole = io::Cursor::new(head.clone()).chain(content);
-    Ok(match head.as_slice() {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
-        [0x28, 0xb5, 0x2f, 0xfd] => {
-            let mut decoder = zstd::Decoder::new(whole)?;
-            decoder.window_log_max(ZSTD_WINDOW)?;
-            Box::new(decoder)
-        }
-        _ => Box::new(whole),
-    })
 }
 
 struct HashingReader<R> {
