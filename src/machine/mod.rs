@@ -17,7 +17,7 @@ mod text;
 mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
-pub use architecture::{Architecture, Firmware, ParseArchitectureError};
+pub use architecture::{Architecture, Firmware, ParseArchitectureError, UnknownArchitecture};
 pub use clock::{BootId, BootTime, ClockReading};
 pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
 pub use cpu::CpuArchitecture;

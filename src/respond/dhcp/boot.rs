@@ -7,7 +7,6 @@ use crate::inventory::{Host, Inventory, Loader};
 use crate::machine::{Architecture, Firmware, MacAddress, Secret};
 use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::token::StoreKey;
-use crate::wire::dhcp::{IPXE_ENCAPSULATED, IpxeFeature, OptionCode};
 
 /// The file that a client boots next. Printed without its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +71,12 @@ impl fmt::Display for AssignedBootFile {
 }
 
 /// Chooses the file that a client boots next; `None` if the client does not boot from the network, or if
-/// the site has no loader for it. An iPXE gets our iPXE at most once in a row.
+/// the site has no loader for it. An iPXE gets our iPXE at most once in a row. After an OFFER, the decision
+/// of that OFFER holds.
 pub fn boot_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
+    if let Some(offered) = &context.offered {
+        return offered.boot_file.clone();
+    }
     next_file(context).filter(|it| !(context.is_looping && is_chain(context, it)))
 }
 
@@ -88,13 +91,9 @@ pub fn file_of_requested_size(
     context: &RequestContext<'_>,
     boot_file: &AssignedBootFile,
 ) -> Option<String> {
-    let requested = context
-        .message
-        .options
-        .raw(OptionCode::ParameterRequestList);
-    let requests_size = requested?.contains(&OptionCode::BootFileSize.into());
-    let is_uefi = context.architecture().firmware() == Firmware::Uefi;
-    let name = boot_file.tftp_file().filter(|_| requests_size && is_uefi)?;
+    let is_uefi = context.firmware() == Some(Firmware::Uefi);
+    let needs_size = context.client.requests_file_size && is_uefi;
+    let name = boot_file.tftp_file().filter(|_| needs_size)?;
     Some(
         context
             .inventory
@@ -119,7 +118,7 @@ fn next_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
         }
     };
     // iPXE cannot be signed: with Secure Boot, the client gets the signed chain instead.
-    if runs_our_scripts(context) && !secure {
+    if context.client.runs_our_scripts && !secure {
         let url = format!("{base}/boot.ipxe");
         let token = token();
         return Some(AssignedBootFile::Script { url, token });
@@ -127,7 +126,8 @@ fn next_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
     if !context.boots_from_network() && !context.is_ipxe {
         return None;
     }
-    let architecture = context.architecture();
+    // An unknown architecture has no loader, not even that of a BIOS.
+    let architecture = context.architecture().ok()?;
     let loader = context.inventory.loader_of(host, architecture)?;
     if secure && !loader.can_be_signed() {
         return None;
@@ -190,17 +190,6 @@ pub fn http_boot_file(
     };
     let base = &inventory.site.server.base_url;
     Some(http_loader(base, loader, mac, token, architecture))
-}
-
-/// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP and start a Linux
-/// kernel. An iPXE in a card's ROM may lack either. Option 175 shows that; the client then gets our
-/// iPXE, which runs DHCP again.
-fn runs_our_scripts(context: &RequestContext<'_>) -> bool {
-    let options = &context.message.options;
-    let has = |feature| options.has_ipxe_feature(feature);
-    let announces = options.contains(IPXE_ENCAPSULATED);
-    let boots_linux = has(IpxeFeature::BzImage) || has(IpxeFeature::Efi);
-    context.is_ipxe && (!announces || has(IpxeFeature::Http) && boots_linux)
 }
 
 #[cfg(test)]

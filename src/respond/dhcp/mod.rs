@@ -7,6 +7,7 @@
 
 mod authoritative;
 mod boot;
+mod boot_client;
 mod delivery;
 mod filter;
 mod ignore_reason;
@@ -36,6 +37,7 @@ use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
 use boot::is_chain;
+use boot_client::OfferedBoot;
 use delivery::delivery;
 use leases::LeaseTable;
 use origin::{RequestOrigin, known_sender};
@@ -117,6 +119,13 @@ impl DhcpResponder {
         let is_last = reply.options.message_type() != Some(MessageType::Offer);
         if is_last {
             self.transactions.acknowledged(mac);
+        } else {
+            let offered = OfferedBoot {
+                network: context.network.name.clone(),
+                client: context.client.clone(),
+                boot_file: boot_file.cloned(),
+            };
+            self.transactions.offered(mac, offered);
         }
         // A client of a proxy loads the boot file of the offer.
         let is_loaded = is_last || context.network.mode == DhcpMode::Proxy;

@@ -29,17 +29,12 @@ pub fn no_loader(context: &RequestContext<'_>) -> Option<String> {
     if !context.boots_from_network() {
         return None;
     }
-    Some(match context.announced_architecture {
-        Some(architecture) => format!(
+    Some(match context.architecture() {
+        Ok(architecture) => format!(
             "the site has no loader for `{}`",
             architecture.without_http()
         ),
-        None => {
-            let codes = context.message.options.client_architectures();
-            format!(
-                "client architecture {codes:?} is unknown, and the site has no loader for `bios`"
-            )
-        }
+        Err(unknown) => format!("{unknown}: the client gets no boot file"),
     })
 }
 

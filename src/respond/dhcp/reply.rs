@@ -1,8 +1,9 @@
 use std::net::Ipv4Addr;
 
 use super::boot::{AssignedBootFile, boot_file};
+use super::boot_client::FirmwareBoot;
 use super::request_context::RequestContext;
-use crate::machine::{Architecture, Firmware};
+use crate::machine::Firmware;
 use crate::wire::dhcp::{
     DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry, option_rows,
 };
@@ -72,6 +73,7 @@ pub fn base(context: &RequestContext<'_>, message_type: MessageType) -> DhcpMess
     );
     reply.hardware_type = request.hardware_type;
     reply.broadcast = request.broadcast;
+    reply.pads_options = context.firmware() != Some(Firmware::RaspberryPi);
     reply.relay_address = request.relay_address;
     reply.options.set_message_type(message_type);
     reply
@@ -168,9 +170,12 @@ fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<Ass
     let options = &mut reply.options;
     match &boot_file {
         AssignedBootFile::Loader(_) | AssignedBootFile::MachineLoader(_) => {
-            options.set_text(OptionCode::ClassIdentifier, "PXEClient");
-            let vendor = vendor_options(context.architecture());
-            options.set_raw(OptionCode::VendorExtensions, vendor);
+            // U-Boot under its own class is not a PXE client.
+            if context.client.firmware_boot != Some(FirmwareBoot::Uboot) {
+                options.set_text(OptionCode::ClassIdentifier, "PXEClient");
+                let vendor = vendor_options(context.firmware());
+                options.set_raw(OptionCode::VendorExtensions, vendor);
+            }
         }
         // Without this option, UEFI never fetches the file. Source: UEFI 2.10 §24.7.3.1.
         AssignedBootFile::HttpLoader { .. } => {
@@ -188,9 +193,9 @@ fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<Ass
 }
 
 /// Returns the vendor options (43) that make firmware load over TFTP.
-pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
-    match architecture.firmware() {
-        Firmware::RaspberryPi => RASPBERRY_PI_BOOT,
+pub fn vendor_options(firmware: Option<Firmware>) -> &'static [u8] {
+    match firmware {
+        Some(Firmware::RaspberryPi) => RASPBERRY_PI_BOOT,
         _ => BOOT_FROM_FILE_NAME,
     }
 }

@@ -75,7 +75,7 @@ impl Exchange {
             transaction_id: message.transaction_id,
             mac: mac_of(message, known),
             host: known.map(|(host, _)| host.name.clone()),
-            architecture: message.architecture(),
+            architecture: message.architecture().ok().flatten(),
             boot_file: None,
             remark: None,
         }

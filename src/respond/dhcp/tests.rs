@@ -1,5 +1,6 @@
 //! Timelines of the responder: one server, injected time, and clients.
 
+mod architectures;
 mod boot_data;
 mod clients;
 mod exchanges;
@@ -8,6 +9,7 @@ mod golden;
 mod lifecycle;
 mod loaders;
 mod odd;
+mod promises;
 mod refusals;
 mod relay;
 mod skipped_loader;

@@ -67,6 +67,7 @@ impl DhcpVerdict {
                 message,
             }
         });
+        exchange.architecture = context.client.announced_architecture();
         exchange.remark = self
             .remark
             .or_else(|| remarks::wrong_network(context))

@@ -74,6 +74,9 @@ pub struct DhcpMessage {
     pub boot_file: Vec<u8>,
     /// The options.
     pub options: DhcpOptions,
+    /// Whether a PAD follows each option of a reply that firmware reads past its end. Some firmware rejects
+    /// PADs between options. It is not part of the layout: a parsed message always has `true`.
+    pub pads_options: bool,
 }
 
 impl DhcpMessage {
@@ -98,6 +101,7 @@ impl DhcpMessage {
             server_name: Vec::new(),
             boot_file: Vec::new(),
             options: DhcpOptions::default(),
+            pads_options: true,
         }
     }
 }
