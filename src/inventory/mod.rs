@@ -8,6 +8,7 @@ mod block;
 mod bundle;
 mod checks;
 mod claims;
+mod client_class;
 mod controller;
 mod correct;
 mod dhcp_mode;
@@ -48,6 +49,7 @@ pub use block::{AddressBlock, ParseAddressBlockError};
 pub use bundle::{
     ARTIFACT_TYPE, Bundle, BundleFile, EMPTY_CONFIG, FileSource, MANIFEST_MEDIA_TYPE, is_inside,
 };
+pub use client_class::{ClassBootFile, ClientClass};
 pub use controller::{Bmc, BmcScheme, BmcUrl, Certificate, ParseBmcUrlError, parse_fingerprint};
 pub use correct::{Correction, corrected};
 pub use dhcp_mode::DhcpMode;
@@ -62,7 +64,7 @@ pub use menu::{INITRD, KERNEL, Menu, MenuEntry, MenuGroup, MenuTarget};
 pub use model::Inventory;
 pub use names::{Names, names};
 pub use network::Network;
-pub use options::{ExtraOptions, OptionValue, ParseOptionValueError};
+pub use options::{ExtraOptions, OptionSetting, OptionValue, ParseOptionValueError};
 pub use ports::{ParsePortRangeError, PortRange};
 pub use profile::Profile;
 pub use redaction::Sources;

@@ -7,11 +7,54 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostic::nearest;
 use super::reader::Reader;
-use super::tree::{MapKey, Node};
+use super::tree::{MapKey, Node, Value};
 use crate::wire::dhcp::{OptionShape, Reservation, option_named, option_row, option_rows};
 
-/// Additional DHCP options, by code.
-pub type ExtraOptions = BTreeMap<u8, OptionValue>;
+/// Additional and omitted DHCP options, by code.
+pub type ExtraOptions = BTreeMap<u8, OptionSetting>;
+
+/// The inventory's word for an option that is not sent.
+const NONE: &str = "none";
+
+/// The setting of a DHCP option in the inventory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum OptionSetting {
+    /// The option is sent with this value.
+    Send(OptionValue),
+    /// The option is omitted, whatever sets it: `none`.
+    Omit,
+}
+
+impl OptionSetting {
+    /// Returns the bytes of an option that is sent.
+    pub fn octets(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Send(value) => Some(value.octets()),
+            Self::Omit => None,
+        }
+    }
+}
+
+impl From<OptionSetting> for String {
+    fn from(setting: OptionSetting) -> Self {
+        match setting {
+            OptionSetting::Send(value) => value.to_string(),
+            OptionSetting::Omit => NONE.to_owned(),
+        }
+    }
+}
+
+impl TryFrom<String> for OptionSetting {
+    type Error = ParseOptionValueError;
+
+    fn try_from(text: String) -> Result<Self, ParseOptionValueError> {
+        match text.as_str() {
+            NONE => Ok(Self::Omit),
+            text => text.parse().map(Self::Send),
+        }
+    }
+}
 
 /// The value of a DHCP option, as it is written in the inventory: `ip:10.20.0.5`, `u16:9000`, `hex:0a0b`,
 /// `text:…`, or text without a prefix.
@@ -172,18 +215,32 @@ pub(super) const INTERFACE_MTU: u8 = 26;
 
 /// Reads `options`: a mapping from codes or names to values.
 pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
+    read_settings(reader, node, |_| false)
+}
+
+/// Reads `options` of a class of clients, which may also set the options of the boot file.
+pub(super) fn read_class_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
+    read_settings(reader, node, |reservation| reservation.may_be_set_by_class)
+}
+
+fn read_settings(
+    reader: &mut Reader,
+    node: &Node,
+    may_be_set: impl Fn(Reservation) -> bool,
+) -> Option<ExtraOptions> {
     let mut found = ExtraOptions::new();
     reader.entries(node, |reader, key, value| {
-        let (code, shape) = read_code(reader, key)?;
-        let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…`, with 1 to 255 bytes";
-        let option: OptionValue = reader.parsed(value, expected)?;
-        if !option.has(shape) {
-            let (text, expected) = (&key.text, example(shape));
-            let message = format!("option `{text}` expects {expected}, found `{option}`");
-            let help = format!("write {expected}, or the bytes as `hex:…`");
-            return reader.refuse("wrong-value", value.span, message, &help);
-        }
-        if found.insert(code, option).is_some() {
+        let is_omitted =
+            matches!(&value.value, Value::Scalar { text, plain: true } if text == NONE);
+        let (code, shape) = read_code(reader, key, |reservation| {
+            may_be_set(reservation) || is_omitted && reservation.may_be_omitted
+        })?;
+        let setting = if is_omitted {
+            OptionSetting::Omit
+        } else {
+            OptionSetting::Send(read_value(reader, key, value, shape)?)
+        };
+        if found.insert(code, setting).is_some() {
             let message = format!("option {code} is set twice, by its name and by its code");
             return reader.refuse("duplicate-key", key.span, message, "keep one of the two");
         }
@@ -192,7 +249,28 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
     Some(found)
 }
 
-fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, OptionShape)> {
+fn read_value(
+    reader: &mut Reader,
+    key: &MapKey,
+    node: &Node,
+    shape: OptionShape,
+) -> Option<OptionValue> {
+    let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…`, with 1 to 255 bytes";
+    let value: OptionValue = reader.parsed(node, expected)?;
+    if value.has(shape) {
+        return Some(value);
+    }
+    let (text, expected) = (&key.text, example(shape));
+    let message = format!("option `{text}` expects {expected}, found `{value}`");
+    let help = format!("write {expected}, or the bytes as `hex:…`");
+    reader.refuse("wrong-value", node.span, message, &help)
+}
+
+fn read_code(
+    reader: &mut Reader,
+    key: &MapKey,
+    may_be_used: impl Fn(Reservation) -> bool,
+) -> Option<(u8, OptionShape)> {
     let text = key.text.as_str();
     let (code, row) = match text.parse::<u8>() {
         Ok(code) => (Some(code), option_row(code.into())),
@@ -210,7 +288,8 @@ fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, OptionShape)> {
         let message = format!("unknown DHCP option `{text}`");
         return reader.refuse("wrong-value", key.span, message, &help);
     };
-    if let Some(Reservation { reason, help }) = row.and_then(|row| row.reservation) {
+    let reservation = row.and_then(|row| row.reservation);
+    if let Some(Reservation { reason, help, .. }) = reservation.filter(|it| !may_be_used(*it)) {
         let message = format!("option {code} {reason}");
         return reader.refuse("reserved-option", key.span, message, help);
     }
@@ -253,6 +332,34 @@ mod tests {
             &long,
         ] {
             assert!(text.parse::<OptionValue>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn none_omits_an_option_unless_dhcp_needs_it() {
+        let read = |text: &str| {
+            let mut diagnostics = Vec::new();
+            let node = tree::parse(0, text, &mut diagnostics).remove(0);
+            let mut reader = Reader { diagnostics };
+            let options = read_options(&mut reader, &node).unwrap();
+            let errors = reader.diagnostics.into_iter().map(|found| found.message);
+            (options, errors.collect::<Vec<_>>())
+        };
+        for code in [3, 6, 12, 43, 60, 61, 66, 67, 119, 121, 175, 224] {
+            let (options, errors) = read(&format!("{{{code}: none}}"));
+            assert!(errors.is_empty(), "{errors:?}");
+            assert_eq!(options.get(&code), Some(&OptionSetting::Omit));
+        }
+        for code in [1, 51, 52, 53, 54, 82, 97, 255] {
+            let (options, errors) = read(&format!("{{{code}: none}}"));
+            assert_eq!((options.len(), errors.len()), (0, 1), "{code}");
+        }
+        let (options, _) = read("{domain-name: 'none'}");
+        let text = OptionSetting::Send(OptionValue::Text(NONE.to_owned()));
+        assert_eq!(options.get(&15), Some(&text));
+        for setting in [text, OptionSetting::Omit] {
+            let written = String::from(setting.clone());
+            assert_eq!(OptionSetting::try_from(written), Ok(setting));
         }
     }
 

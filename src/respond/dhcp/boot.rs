@@ -3,7 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::request_context::RequestContext;
-use crate::inventory::{Host, Inventory, Loader};
+use crate::inventory::{ClassBootFile, Host, Inventory, Loader};
 use crate::machine::{Architecture, Firmware, MacAddress, Secret};
 use crate::respond::boot::{MachinePath, MachineQuery};
 use crate::token::StoreKey;
@@ -15,6 +15,8 @@ pub enum AssignedBootFile {
     Loader(String),
     /// A loader over TFTP under the path of its machine, so that its later requests name the machine.
     MachineLoader(MachinePath),
+    /// The file name or URL that a class of clients gets.
+    ClassFile(String),
     /// A loader for UEFI HTTP boot.
     HttpLoader {
         /// The root of our URLs.
@@ -35,7 +37,7 @@ impl AssignedBootFile {
     /// Returns the text that goes into `file` and option 67.
     pub fn text(&self) -> String {
         match self {
-            Self::Loader(name) => name.clone(),
+            Self::Loader(name) | Self::ClassFile(name) => name.clone(),
             Self::MachineLoader(path) => path.to_string(),
             Self::HttpLoader { base, path } => format!("{base}/{path}"),
             Self::Script { url, token } => format!("{url}?token={}", token.expose()),
@@ -50,7 +52,8 @@ impl AssignedBootFile {
                 MachineQuery::File(name) => Some(name),
                 _ => None,
             },
-            Self::HttpLoader { .. } | Self::Script { .. } => None,
+            // A class may name a file of another server.
+            Self::ClassFile(_) | Self::HttpLoader { .. } | Self::Script { .. } => None,
         }
     }
 
@@ -63,7 +66,9 @@ impl AssignedBootFile {
 impl fmt::Display for AssignedBootFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loader(text) | Self::Script { url: text, .. } => f.write_str(text),
+            Self::Loader(text) | Self::ClassFile(text) | Self::Script { url: text, .. } => {
+                f.write_str(text)
+            }
             Self::MachineLoader(path) => f.write_str(&path.without_token()),
             Self::HttpLoader { base, path } => write!(f, "{base}/{}", path.without_token()),
         }
@@ -76,6 +81,11 @@ impl fmt::Display for AssignedBootFile {
 pub fn boot_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
     if let Some(offered) = &context.offered {
         return offered.boot_file.clone();
+    }
+    match context.class().map(|class| &class.boot_file) {
+        Some(ClassBootFile::Nothing) => return None,
+        Some(ClassBootFile::File(name)) => return Some(AssignedBootFile::ClassFile(name.clone())),
+        Some(ClassBootFile::Usual) | None => {}
     }
     next_file(context).filter(|it| !(context.is_looping && is_chain(context, it)))
 }

@@ -20,6 +20,8 @@ pub struct BootClient {
     pub uuid: Option<SystemUuid>,
     /// Whether the client requests the size of its boot file (13).
     pub requests_file_size: bool,
+    /// The name of its class on the network.
+    pub class: Option<String>,
 }
 
 /// How firmware boots from the network.
@@ -45,9 +47,14 @@ pub struct OfferedBoot {
 }
 
 impl BootClient {
-    /// Reads a message.
-    pub fn read(message: &DhcpMessage) -> Self {
+    /// Reads a message from a network.
+    pub fn read(message: &DhcpMessage, network: &Network) -> Self {
         let options = &message.options;
+        let vendor_class = options.text(OptionCode::ClassIdentifier);
+        let vendor_class = vendor_class.unwrap_or_default();
+        let user_classes = options.user_classes();
+        let mut classes = network.classes.iter();
+        let class = classes.find(|class| class.matches(&vendor_class, &user_classes));
         let architecture = message.architecture();
         let is_ipxe = options.is_ipxe();
         let has = |feature| options.has_ipxe_feature(feature);
@@ -69,6 +76,7 @@ impl BootClient {
             is_ipxe,
             runs_our_scripts: is_ipxe && (!announces || has(IpxeFeature::Http) && boots_linux),
             uuid: options.system_uuid().filter(|uuid| !uuid.is_placeholder()),
+            class: class.map(|class| class.name.clone()),
             requests_file_size: requested
                 .is_some_and(|list| list.contains(&OptionCode::BootFileSize.into())),
         }

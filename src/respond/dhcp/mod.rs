@@ -149,10 +149,10 @@ impl DhcpResponder {
         let mut found = Vec::new();
         for network in &inventory.site.networks {
             let is_ours = network.mode == DhcpMode::Authoritative && network.interface.is_some();
-            let Some(pool) = network.pool.as_ref().filter(|_| is_ours) else {
-                continue;
-            };
-            let addresses = self.leases.probes_due(pool, now);
+            let pools = network.pools().filter(|_| is_ours);
+            let addresses: Vec<Ipv4Addr> = pools
+                .flat_map(|pool| self.leases.probes_due(pool, now))
+                .collect();
             if !addresses.is_empty() {
                 found.push(ProbesDue {
                     network: network.name.clone(),

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::boot_client::{BootClient, FirmwareBoot, OfferedBoot};
 use super::origin::RequestOrigin;
 use super::transactions::Transaction;
-use crate::inventory::{Host, Inventory, Network, Nic, UnknownPolicy};
+use crate::inventory::{
+    AddressRange, ClientClass, DhcpMode, Host, Inventory, Network, Nic, UnknownPolicy,
+};
 use crate::machine::{Architecture, Firmware, MacAddress, SystemUuid, UnknownArchitecture};
 use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
@@ -53,7 +55,7 @@ impl<'a> RequestContext<'a> {
             network,
             server,
         } = origin;
-        let client = BootClient::read(message);
+        let client = BootClient::read(message, network);
         let is_discover = message.options.message_type() == Some(MessageType::Discover);
         let offered = transaction
             .offered
@@ -86,6 +88,20 @@ impl<'a> RequestContext<'a> {
         self.known
             .filter(|(_, nic)| nic.network == self.network.name)
             .and_then(|(_, nic)| nic.ip)
+    }
+
+    /// Returns the client's class on this network. Another server that owns the addresses has its own.
+    pub fn class(&self) -> Option<&'a ClientClass> {
+        let name = self.client.class.as_ref()?;
+        let mut classes = self.network.classes.iter();
+        let class = classes.find(|class| class.name == *name)?;
+        (self.network.mode == DhcpMode::Authoritative).then_some(class)
+    }
+
+    /// Returns the pool of the client: that of its class, else that of the network.
+    pub fn pool(&self) -> Option<&'a AddressRange> {
+        let of_class = self.class().and_then(|class| class.pool.as_ref());
+        of_class.or(self.network.pool.as_ref())
     }
 
     /// Returns the machine's UUID, unless it is a placeholder.

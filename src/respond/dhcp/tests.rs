@@ -2,10 +2,12 @@
 
 mod architectures;
 mod boot_data;
+mod classes;
 mod clients;
 mod exchanges;
 mod forged;
 mod golden;
+mod infiniband;
 mod lifecycle;
 mod loaders;
 mod odd;

@@ -67,6 +67,7 @@ impl DhcpVerdict {
                 message,
             }
         });
+        exchange.class = context.class().map(|class| class.name.clone());
         exchange.architecture = context.client.announced_architecture();
         exchange.remark = self
             .remark

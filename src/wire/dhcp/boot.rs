@@ -143,6 +143,18 @@ impl DhcpOptions {
             .any(|(code, value)| code == feature as u8 && value.iter().any(|&byte| byte != 0))
     }
 
+    /// Lists the client's user classes (77): the list of RFC 3004, or else the whole option as one class.
+    pub fn user_classes(&self) -> Vec<String> {
+        let Some(option) = self.raw(OptionCode::UserClass) else {
+            return Vec::new();
+        };
+        let listed: Vec<&[u8]> = listed_classes(option).collect();
+        let is_list = listed.iter().map(|class| class.len() + 1).sum::<usize>() == option.len();
+        let classes = if is_list { listed } else { vec![option] };
+        let texts = classes.into_iter().map(String::from_utf8_lossy);
+        texts.map(String::from).collect()
+    }
+
     fn vendor_class_starts_with(&self, prefix: &[u8]) -> bool {
         self.vendor_class()
             .is_some_and(|class| class.starts_with(prefix))
@@ -260,6 +272,18 @@ mod tests {
         ] {
             assert_eq!(options(values).is_ipxe(), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn user_classes_are_a_list_or_one_text() {
+        for (value, expected) in [
+            (&b"\x03foo\x04iPXE"[..], &["foo", "iPXE"][..]),
+            (b"onie_dhcp_user_class", &["onie_dhcp_user_class"]),
+            (b"\x09iPXE", &["\u{9}iPXE"]),
+        ] {
+            assert_eq!(options(&[(77, value)]).user_classes(), expected);
+        }
+        assert!(options(&[]).user_classes().is_empty());
     }
 
     #[test]

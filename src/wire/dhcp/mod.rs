@@ -4,6 +4,7 @@
 //! on the order, the padding and the length of a reply.
 
 mod boot;
+mod infiniband;
 mod layout;
 mod lists;
 mod option_table;
