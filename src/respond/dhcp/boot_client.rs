@@ -1,4 +1,4 @@
-use super::boot::AssignedBootFile;
+use super::assigned_boot_file::AssignedBootFile;
 use crate::inventory::Network;
 use crate::machine::{Architecture, SystemUuid, UnknownArchitecture};
 use crate::wire::dhcp::{DhcpMessage, IPXE_ENCAPSULATED, IpxeFeature, OptionCode};

@@ -5,6 +5,7 @@
 //! becomes a [`Response`]. The shell makes [`Response::commit`] durable before it sends
 //! [`Response::reply`].
 
+mod assigned_boot_file;
 mod authoritative;
 mod boot;
 mod boot_client;
@@ -44,7 +45,8 @@ use origin::{RequestOrigin, known_sender};
 use request_context::RequestContext;
 use transactions::Transactions;
 
-pub use boot::{AssignedBootFile, http_boot_file};
+pub use assigned_boot_file::AssignedBootFile;
+pub use boot::http_boot_file;
 pub use delivery::Delivery;
 pub use ignore_reason::{IgnoreReason, RelayClaim};
 pub use link::Ingress;

@@ -7,7 +7,8 @@ use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
 
-use super::boot::{AssignedBootFile, boot_file};
+use super::assigned_boot_file::AssignedBootFile;
+use super::boot::boot_file;
 use super::boot_client::FirmwareBoot;
 use super::delivery::Delivery;
 use super::ignore_reason::IgnoreReason;

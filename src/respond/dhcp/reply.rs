@@ -1,6 +1,7 @@
 use std::net::Ipv4Addr;
 
-use super::boot::{AssignedBootFile, boot_file};
+use super::assigned_boot_file::AssignedBootFile;
+use super::boot::boot_file;
 use super::boot_client::FirmwareBoot;
 use super::request_context::RequestContext;
 use crate::inventory::ExtraOptions;

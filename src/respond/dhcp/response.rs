@@ -1,4 +1,4 @@
-use super::boot::AssignedBootFile;
+use super::assigned_boot_file::AssignedBootFile;
 use super::delivery::Delivery;
 use super::ignore_reason::IgnoreReason;
 use super::origin::mac_of;

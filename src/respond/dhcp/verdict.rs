@@ -1,4 +1,5 @@
-use super::boot::{AssignedBootFile, file_of_requested_size};
+use super::assigned_boot_file::AssignedBootFile;
+use super::boot::file_of_requested_size;
 use super::delivery::Delivery;
 use super::ignore_reason::IgnoreReason;
 use super::request_context::RequestContext;
