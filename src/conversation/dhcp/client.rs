@@ -22,7 +22,7 @@ pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Opti
         }
     } else if options.is_http_client() {
         ClientKind::EdkHttp(architecture?)
-    } else if options.is_pxe_client() {
+    } else if options.is_pxe_client() || architecture == Some(Architecture::RaspberryPi) {
         match architecture.map(|it| (it, it.firmware())) {
             None | Some((_, Firmware::Bios)) => ClientKind::BiosPxe,
             Some((it, Firmware::Uefi)) => ClientKind::EdkPxe(it),

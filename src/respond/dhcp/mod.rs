@@ -92,9 +92,15 @@ impl DhcpResponder {
             Ok(origin) => origin,
             Err(why) => return Response::ignored(why, exchange),
         };
-        exchange.network = Some(origin.network.name.clone());
         let is_discover = exchange.request == Some(MessageType::Discover);
         let (mac, id) = (origin.mac, message.transaction_id);
+        // A REQUEST may lack the vendor class by which a filter accepted its DISCOVER.
+        let network = &origin.network.name;
+        let has_offer = !is_discover && self.transactions.has_offer(mac, id, network, now);
+        if !has_offer && let Err(why) = origin.check_filters(inventory, message) {
+            return Response::ignored(why, exchange);
+        }
+        exchange.network = Some(network.clone());
         let transaction = self.transactions.enter(mac, id, is_discover, now);
         let context = RequestContext::new(inventory, key, message, origin, &transaction, now);
         let verdict = if context.network.mode == DhcpMode::Proxy {

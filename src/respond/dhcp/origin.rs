@@ -40,11 +40,6 @@ impl<'a> RequestOrigin<'a> {
             .ok_or_else(|| no_address(message))?;
         let link = link(&inventory.site, ingress, message)?;
         let network = link.network;
-        for filter in [&inventory.site.filter, &network.filter] {
-            if let Some(why) = filter::refuses(filter, mac, &message.options) {
-                return Err(IgnoreReason::Filtered(why));
-            }
-        }
         // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy
         // gets its requests on port 4011, where no relay listens.
         let server = link
@@ -57,6 +52,22 @@ impl<'a> RequestOrigin<'a> {
             network,
             server,
         })
+    }
+
+    /// Checks the filters of the site and the network.
+    ///
+    /// # Errors
+    /// Fails when a filter refuses the client.
+    pub fn check_filters(
+        &self,
+        inventory: &Inventory,
+        message: &DhcpMessage,
+    ) -> Result<(), IgnoreReason> {
+        let mut filters = [&inventory.site.filter, &self.network.filter].into_iter();
+        match filters.find_map(|it| filter::refuses(it, self.mac, &message.options)) {
+            Some(why) => Err(IgnoreReason::Filtered(why)),
+            None => Ok(()),
+        }
     }
 }
 

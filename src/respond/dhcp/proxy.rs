@@ -48,7 +48,11 @@ pub fn respond_as_boot_server(
         return Response::ignored(IgnoreReason::NoNetwork(None), exchange);
     }
     let ingress = Ingress { network, ..ingress };
-    let origin = match RequestOrigin::find(inventory, ingress, message, known) {
+    let origin = RequestOrigin::find(inventory, ingress, message, known).and_then(|origin| {
+        origin.check_filters(inventory, message)?;
+        Ok(origin)
+    });
+    let origin = match origin {
         Ok(origin) => origin,
         Err(why) => return Response::ignored(why, exchange),
     };

@@ -96,6 +96,20 @@ impl Transactions {
         new
     }
 
+    /// Reports whether a client got an OFFER on this network in the same exchange.
+    pub fn has_offer(
+        &self,
+        mac: MacAddress,
+        id: TransactionId,
+        network: &str,
+        now: Timestamp,
+    ) -> bool {
+        let latest = self.latest.get(&mac);
+        let same = latest.filter(|it| it.id == id && now < it.began + EXCHANGE_TIME);
+        same.and_then(|it| it.offered.as_ref())
+            .is_some_and(|offered| offered.network == network)
+    }
+
     /// Records the decision of an OFFER, which the ACK of the exchange repeats.
     pub fn offered(&mut self, mac: MacAddress, offered: OfferedBoot) {
         if let Some(latest) = self.latest.get_mut(&mac) {

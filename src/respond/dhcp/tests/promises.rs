@@ -101,3 +101,29 @@ fn the_decision_ends_with_the_exchange() {
     let ack = bench.reply(&reboot(KNOWN, RESERVED));
     assert!(ack.boot_file.is_empty());
 }
+
+#[test]
+fn a_filter_that_accepted_the_discover_accepts_the_request_of_the_same_exchange() {
+    let only_pxe = |text: String| {
+        with_loaders(text).replace(
+            "loaders: {",
+            "filter: {only: {vendor_classes: [PXEClient]}}\nloaders: {",
+        )
+    };
+    let client = Client {
+        kind: ClientKind::RaspberryPi,
+        ..edk(PI)
+    };
+    let mut bench = Bench::with(only_pxe);
+    let (_, ack) = bench.lease(&client);
+    assert_eq!(ack.boot_file, b"bootcode.bin");
+    // Another exchange needs its own DISCOVER.
+    let mut other = client.request(TransactionId(2), &ack);
+    other.options.remove(OptionCode::ServerIdentifier);
+    let why = bench.ignored(&other);
+    assert!(matches!(why, IgnoreReason::Filtered(_)), "{why}");
+    let mut discover = client.discover(TransactionId(1));
+    discover.options.remove(OptionCode::ClassIdentifier);
+    let why = bench.ignored(&discover);
+    assert!(matches!(why, IgnoreReason::Filtered(_)), "{why}");
+}
