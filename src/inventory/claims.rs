@@ -30,6 +30,7 @@ pub enum UniqueValue {
     Network,
     Interface,
     Mac,
+    Guid,
     Ip,
     Uuid,
 }

@@ -16,7 +16,7 @@ use super::source::Span;
 use super::tree::{Node, Value};
 use super::vars::read_vars;
 use crate::installer::DiskSelector;
-use crate::machine::{Architecture, MacAddress, SystemUuid, is_placeholder};
+use crate::machine::{Architecture, MacAddress, PortGuid, SystemUuid, is_placeholder};
 
 /// The `Host` document: one machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,8 +61,12 @@ pub struct Host {
 /// One network interface of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nic {
-    /// Its Ethernet address.
+    /// Its Ethernet address. For an InfiniBand port without one in the inventory, the address that stands
+    /// for its GUID.
     pub mac: MacAddress,
+    /// The GUID of its port, if it is on an InfiniBand network.
+    #[serde(default)]
+    pub guid: Option<PortGuid>,
     /// The network that it is connected to.
     pub network: String,
     /// The address reserved for it. Without one, it gets an address from the pool.
@@ -223,7 +227,15 @@ fn read_nic(
     owner: &str,
 ) -> Option<(Nic, Span)> {
     let mut fields = reader.fields(node, "this NIC")?;
-    let mac = fields.required(reader, "mac", |reader, node| {
+    let guid = fields.optional(reader, "guid", |reader, node| {
+        let guid: PortGuid = reader.parsed(
+            node,
+            "the port GUID that `ibstat` prints: `0x0002c90300001039`",
+        )?;
+        claims.unique(UniqueValue::Guid, guid.to_string(), node.span, owner);
+        Some(guid)
+    });
+    let mut read_mac = |reader: &mut Reader, node: &Node| {
         let mac: MacAddress = reader.parsed(
             node,
             "the address that `ip link` prints, in quotes: `\"52:54:00:12:34:56\"`",
@@ -239,7 +251,13 @@ fn read_nic(
         }
         claims.unique(UniqueValue::Mac, mac.to_string(), node.span, owner);
         Some(mac)
-    });
+    };
+    let mac = if fields.has("guid") {
+        let mac = fields.optional(reader, "mac", &mut read_mac);
+        mac.or(guid.map(PortGuid::ethernet_address))
+    } else {
+        fields.required(reader, "mac", read_mac)
+    };
     let network = fields.required(reader, "network", Reader::name);
     if let Some(network) = &network {
         claims.reference(ReferenceKind::Network, network.clone());
@@ -258,6 +276,7 @@ fn read_nic(
     Some((
         Nic {
             mac: mac?,
+            guid,
             network: network?.value,
             ip,
             boot: boot.unwrap_or(Some(false))?,

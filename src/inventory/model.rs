@@ -5,14 +5,17 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::bundle::Bundle;
 use super::dhcp_mode::DhcpMode;
-use super::host::Host;
+use super::host::{Host, Nic};
 use super::loader::Loader;
 use super::network::Network;
-use super::options::{INTERFACE_MTU, OptionValue};
+use super::option_value::OptionSetting;
+use super::options::INTERFACE_MTU;
 use super::profile::Profile;
 use super::site::Site;
 use crate::loader::Dialect;
-use crate::machine::{Architecture, HardwareAddress, MacAddress, Sha256Digest, SystemUuid};
+use crate::machine::{
+    Architecture, HardwareAddress, MacAddress, PortGuid, Sha256Digest, SystemUuid,
+};
 
 /// A valid inventory: every name that one document uses for another exists.
 #[derive(Clone, Debug)]
@@ -28,6 +31,7 @@ pub struct Inventory {
     /// The text of each template beside the documents, by file name.
     pub templates: BTreeMap<String, String>,
     by_mac: HashMap<MacAddress, String>,
+    by_guid: HashMap<PortGuid, String>,
     by_ip: HashMap<Ipv4Addr, String>,
     bmc_addresses: HashSet<IpAddr>,
     manifests: HashMap<String, Sha256Digest>,
@@ -55,6 +59,9 @@ impl Inventory {
             hosts.values().flat_map(nics)
         };
         let by_mac = nics().map(|(nic, host)| (nic.mac, host)).collect();
+        let by_guid = nics()
+            .filter_map(|(nic, host)| Some((nic.guid?, host)))
+            .collect();
         let by_ip = nics()
             .filter_map(|(nic, host)| Some((nic.ip?, host)))
             .collect();
@@ -85,6 +92,7 @@ impl Inventory {
             bundles,
             templates,
             by_mac,
+            by_guid,
             by_ip,
             bmc_addresses,
             loader_files,
@@ -95,6 +103,13 @@ impl Inventory {
     /// Finds the host that owns an Ethernet address, through any of its interfaces.
     pub fn host_by_mac(&self, mac: MacAddress) -> Option<&Host> {
         self.by_mac.get(&mac).and_then(|name| self.hosts.get(name))
+    }
+
+    /// Finds the host and the interface that own an InfiniBand port.
+    pub fn nic_by_guid(&self, guid: PortGuid) -> Option<(&Host, &Nic)> {
+        let host = self.hosts.get(self.by_guid.get(&guid)?)?;
+        let nic = host.nics.iter().find(|nic| nic.guid == Some(guid))?;
+        Some((host, nic))
     }
 
     /// Finds the host of a DHCP message: by its Ethernet address, or by its UUID if the firmware put
@@ -130,10 +145,7 @@ impl Inventory {
     pub fn is_machine(&self, address: Ipv4Addr) -> bool {
         let is_assigned = |network: &Network| match network.mode {
             DhcpMode::Proxy => true,
-            DhcpMode::Authoritative => {
-                let pool = network.pool.as_ref();
-                pool.is_some_and(|pool| pool.contains(address))
-            }
+            DhcpMode::Authoritative => network.pools().any(|pool| pool.contains(address)),
         };
         self.by_ip.contains_key(&address) || self.site.network_of(address).is_some_and(is_assigned)
     }
@@ -187,7 +199,7 @@ impl Inventory {
             .into_iter()
             .flatten()
             .find_map(|options| options.get(&INTERFACE_MTU));
-        match option.map(OptionValue::octets).as_deref() {
+        match option.and_then(OptionSetting::octets).as_deref() {
             Some(&[high, low]) => Some(u16::from_be_bytes([high, low])),
             _ => network.mtu,
         }

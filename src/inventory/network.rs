@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::{AddressBlock, Trust, read_blocks};
 use super::claims::{Claims, GATEWAY, UniqueValue};
+use super::client_class::{ClientClass, read_classes};
 use super::dhcp_mode::DhcpMode;
 use super::diagnostic::Diagnostic;
 use super::filter::{Filter, read_filter};
@@ -61,12 +62,21 @@ pub struct Network {
     pub lease_time: Duration,
     /// Addresses for interfaces without a reserved address, including those of unknown machines.
     pub pool: Option<AddressRange>,
+    /// Classes of clients with their own rules; the first one that matches a client applies.
+    #[serde(default)]
+    pub classes: Vec<ClientClass>,
 }
 
 impl Network {
     /// Reports whether its machines may be behind a relay.
     pub fn takes_relayed(&self) -> bool {
         self.interface.is_none() || !self.relays.is_empty()
+    }
+
+    /// Lists its pools: its own, and those of its classes.
+    pub fn pools(&self) -> impl Iterator<Item = &AddressRange> {
+        let of_classes = self.classes.iter().filter_map(|class| class.pool.as_ref());
+        self.pool.iter().chain(of_classes)
     }
 
     /// Reports whether its `relays` list the relay with this `giaddr`.
@@ -200,6 +210,10 @@ pub(super) fn read_network(
         }
         Some(pool)
     });
+    let classes = fields.optional(reader, "classes", |reader, node| {
+        expect_authoritative(reader, node, "classes", mode);
+        read_classes(reader, claims, node, subnet, mode, pool.as_ref())
+    });
     fields.finish(reader);
     let (name, subnet) = (name?, subnet?);
     claims.network(name.value.clone(), subnet, mode, name.span);
@@ -220,6 +234,7 @@ pub(super) fn read_network(
         filter: filter.unwrap_or_default(),
         lease_time: lease_time.unwrap_or(Duration::from_secs(30 * 60)),
         pool,
+        classes: classes.unwrap_or_default(),
     };
     Some((network, name.span))
 }

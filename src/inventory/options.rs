@@ -1,156 +1,13 @@
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::Ipv4Addr;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 use super::diagnostic::nearest;
+use super::option_value::{NONE, OptionSetting, OptionValue};
 use super::reader::Reader;
-use super::tree::{MapKey, Node};
+use super::tree::{MapKey, Node, Value};
 use crate::wire::dhcp::{OptionShape, Reservation, option_named, option_row, option_rows};
 
-/// Additional DHCP options, by code.
-pub type ExtraOptions = BTreeMap<u8, OptionValue>;
-
-/// The value of a DHCP option, as it is written in the inventory: `ip:10.20.0.5`, `u16:9000`, `hex:0a0b`,
-/// `text:…`, or text without a prefix.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum OptionValue {
-    /// Text, without a NUL.
-    Text(String),
-    /// Addresses.
-    Addresses(Vec<Ipv4Addr>),
-    /// Bytes.
-    Octets(Vec<u8>),
-    /// A number in one byte.
-    U8(u8),
-    /// A number in two bytes.
-    U16(u16),
-    /// A number in four bytes.
-    U32(u32),
-}
-
-impl OptionValue {
-    /// Returns the bytes of the option: numbers are in network order.
-    pub fn octets(&self) -> Vec<u8> {
-        match self {
-            Self::Text(text) => text.clone().into_bytes(),
-            Self::Addresses(list) => list.iter().flat_map(|it| it.octets()).collect(),
-            Self::Octets(octets) => octets.clone(),
-            Self::U8(number) => vec![*number],
-            Self::U16(number) => number.to_be_bytes().to_vec(),
-            Self::U32(number) => number.to_be_bytes().to_vec(),
-        }
-    }
-
-    fn has(&self, shape: OptionShape) -> bool {
-        use OptionShape::{
-            Address, Addresses, Architectures, Blocks, Bytes, FileName, MachineIdentifier, Seconds,
-            SubOptions, Text, U8, U16, U32,
-        };
-        matches!(
-            (self, shape),
-            (Self::Octets(_), _)
-                | (_, Bytes | SubOptions | Architectures | MachineIdentifier)
-                | (Self::Text(_), Text | FileName)
-                | (Self::Addresses(_), Address | Addresses)
-                | (Self::U8(_), U8)
-                | (Self::U16(_), U16 | Blocks)
-                | (Self::U32(_), U32 | Seconds)
-        )
-    }
-}
-
-/// The error of a text that is not the value of an option.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParseOptionValueError {
-    /// The value does not match its prefix.
-    #[error("`{seen}` is not {expected}")]
-    Form {
-        /// The text.
-        seen: String,
-        /// The form that the prefix requires.
-        expected: &'static str,
-    },
-    /// The value is empty or too long.
-    #[error("the value has {have} bytes; an option has 1 to 255")]
-    Length {
-        /// The number of bytes.
-        have: usize,
-    },
-}
-
-impl FromStr for OptionValue {
-    type Err = ParseOptionValueError;
-
-    fn from_str(text: &str) -> Result<Self, ParseOptionValueError> {
-        let form = |expected| ParseOptionValueError::Form {
-            seen: text.chars().take(60).collect(),
-            expected,
-        };
-        let value = match text.split_once(':') {
-            Some(("text", rest)) => Self::Text(rest.to_owned()),
-            Some(("ip", rest)) => {
-                let list: Result<_, _> = rest.split(',').map(|it| it.trim().parse()).collect();
-                Self::Addresses(list.map_err(|_| form("a list of IPv4 addresses"))?)
-            }
-            Some(("hex", rest)) => {
-                let digits: String = rest.chars().filter(|c| !":- ".contains(*c)).collect();
-                let octets = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
-                Self::Octets(octets.map_err(|_| form("an even number of hexadecimal digits"))?)
-            }
-            Some(("u8", rest)) => {
-                Self::U8(rest.parse().map_err(|_| form("a number from 0 to 255"))?)
-            }
-            Some(("u16", rest)) => {
-                Self::U16(rest.parse().map_err(|_| form("a number from 0 to 65535"))?)
-            }
-            Some(("u32", rest)) => Self::U32(
-                rest.parse()
-                    .map_err(|_| form("a number from 0 to 4294967295"))?,
-            ),
-            _ => Self::Text(text.to_owned()),
-        };
-        match value.octets().len() {
-            1..=255 => Ok(value),
-            have => Err(ParseOptionValueError::Length { have }),
-        }
-    }
-}
-
-impl fmt::Display for OptionValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "text:{text}"),
-            Self::Addresses(list) => {
-                let texts: Vec<_> = list.iter().map(Ipv4Addr::to_string).collect();
-                write!(f, "ip:{}", texts.join(","))
-            }
-            Self::Octets(octets) => {
-                write!(f, "hex:{}", data_encoding::HEXLOWER.encode(octets))
-            }
-            Self::U8(number) => write!(f, "u8:{number}"),
-            Self::U16(number) => write!(f, "u16:{number}"),
-            Self::U32(number) => write!(f, "u32:{number}"),
-        }
-    }
-}
-
-impl From<OptionValue> for String {
-    fn from(value: OptionValue) -> Self {
-        value.to_string()
-    }
-}
-
-impl TryFrom<String> for OptionValue {
-    type Error = ParseOptionValueError;
-
-    fn try_from(text: String) -> Result<Self, ParseOptionValueError> {
-        text.parse()
-    }
-}
+/// Additional and omitted DHCP options, by code.
+pub type ExtraOptions = BTreeMap<u8, OptionSetting>;
 
 /// Returns how the inventory writes a value of a shape.
 fn example(shape: OptionShape) -> &'static str {
@@ -172,18 +29,32 @@ pub(super) const INTERFACE_MTU: u8 = 26;
 
 /// Reads `options`: a mapping from codes or names to values.
 pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
+    read_settings(reader, node, |_| false)
+}
+
+/// Reads `options` of a class of clients, which may also set the options of the boot file.
+pub(super) fn read_class_options(reader: &mut Reader, node: &Node) -> Option<ExtraOptions> {
+    read_settings(reader, node, |reservation| reservation.may_be_set_by_class)
+}
+
+fn read_settings(
+    reader: &mut Reader,
+    node: &Node,
+    may_be_set: impl Fn(Reservation) -> bool,
+) -> Option<ExtraOptions> {
     let mut found = ExtraOptions::new();
     reader.entries(node, |reader, key, value| {
-        let (code, shape) = read_code(reader, key)?;
-        let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…`, with 1 to 255 bytes";
-        let option: OptionValue = reader.parsed(value, expected)?;
-        if !option.has(shape) {
-            let (text, expected) = (&key.text, example(shape));
-            let message = format!("option `{text}` expects {expected}, found `{option}`");
-            let help = format!("write {expected}, or the bytes as `hex:…`");
-            return reader.refuse("wrong-value", value.span, message, &help);
-        }
-        if found.insert(code, option).is_some() {
+        let is_omitted =
+            matches!(&value.value, Value::Scalar { text, plain: true } if text == NONE);
+        let (code, shape) = read_code(reader, key, |reservation| {
+            may_be_set(reservation) || is_omitted && reservation.may_be_omitted
+        })?;
+        let setting = if is_omitted {
+            OptionSetting::Omit
+        } else {
+            OptionSetting::Send(read_value(reader, key, value, shape)?)
+        };
+        if found.insert(code, setting).is_some() {
             let message = format!("option {code} is set twice, by its name and by its code");
             return reader.refuse("duplicate-key", key.span, message, "keep one of the two");
         }
@@ -192,7 +63,28 @@ pub(super) fn read_options(reader: &mut Reader, node: &Node) -> Option<ExtraOpti
     Some(found)
 }
 
-fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, OptionShape)> {
+fn read_value(
+    reader: &mut Reader,
+    key: &MapKey,
+    node: &Node,
+    shape: OptionShape,
+) -> Option<OptionValue> {
+    let expected = "text, `ip:…`, `hex:…`, `u8:…`, `u16:…` or `u32:…`, with 1 to 255 bytes";
+    let value: OptionValue = reader.parsed(node, expected)?;
+    if value.has(shape) {
+        return Some(value);
+    }
+    let (text, expected) = (&key.text, example(shape));
+    let message = format!("option `{text}` expects {expected}, found `{value}`");
+    let help = format!("write {expected}, or the bytes as `hex:…`");
+    reader.refuse("wrong-value", node.span, message, &help)
+}
+
+fn read_code(
+    reader: &mut Reader,
+    key: &MapKey,
+    may_be_used: impl Fn(Reservation) -> bool,
+) -> Option<(u8, OptionShape)> {
     let text = key.text.as_str();
     let (code, row) = match text.parse::<u8>() {
         Ok(code) => (Some(code), option_row(code.into())),
@@ -210,7 +102,8 @@ fn read_code(reader: &mut Reader, key: &MapKey) -> Option<(u8, OptionShape)> {
         let message = format!("unknown DHCP option `{text}`");
         return reader.refuse("wrong-value", key.span, message, &help);
     };
-    if let Some(Reservation { reason, help }) = row.and_then(|row| row.reservation) {
+    let reservation = row.and_then(|row| row.reservation);
+    if let Some(Reservation { reason, help, .. }) = reservation.filter(|it| !may_be_used(*it)) {
         let message = format!("option {code} {reason}");
         return reader.refuse("reserved-option", key.span, message, help);
     }
@@ -253,6 +146,34 @@ mod tests {
             &long,
         ] {
             assert!(text.parse::<OptionValue>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn none_omits_an_option_unless_dhcp_needs_it() {
+        let read = |text: &str| {
+            let mut diagnostics = Vec::new();
+            let node = tree::parse(0, text, &mut diagnostics).remove(0);
+            let mut reader = Reader { diagnostics };
+            let options = read_options(&mut reader, &node).unwrap();
+            let errors = reader.diagnostics.into_iter().map(|found| found.message);
+            (options, errors.collect::<Vec<_>>())
+        };
+        for code in [3, 6, 12, 43, 60, 61, 66, 67, 119, 121, 175, 224] {
+            let (options, errors) = read(&format!("{{{code}: none}}"));
+            assert!(errors.is_empty(), "{errors:?}");
+            assert_eq!(options.get(&code), Some(&OptionSetting::Omit));
+        }
+        for code in [1, 51, 52, 53, 54, 82, 97, 255] {
+            let (options, errors) = read(&format!("{{{code}: none}}"));
+            assert_eq!((options.len(), errors.len()), (0, 1), "{code}");
+        }
+        let (options, _) = read("{domain-name: 'none'}");
+        let text = OptionSetting::Send(OptionValue::Text(NONE.to_owned()));
+        assert_eq!(options.get(&15), Some(&text));
+        for setting in [text, OptionSetting::Omit] {
+            let written = String::from(setting.clone());
+            assert_eq!(OptionSetting::try_from(written), Ok(setting));
         }
     }
 

@@ -192,12 +192,17 @@ impl Architecture {
         TABLE.iter().map(|row| row.architecture)
     }
 
-    /// Reads one code of DHCP option 93; unknown codes have no architecture here.
-    pub fn from_code(code: u16) -> Option<Self> {
+    /// Reads one code of DHCP option 93.
+    ///
+    /// # Errors
+    /// When the table has no such architecture. A client with such a code gets no boot file: there is no
+    /// default architecture.
+    pub fn from_code(code: u16) -> Result<Self, UnknownArchitecture> {
         TABLE
             .iter()
             .find(|row| row.codes.contains(&code))
             .map(|row| row.architecture)
+            .ok_or(UnknownArchitecture { code })
     }
 
     /// Returns the code that clients of this architecture send in DHCP option 93.
@@ -299,6 +304,45 @@ impl Architecture {
     fn row(self) -> &'static ArchitectureRow {
         // The table lists every variant in the order of the enum; a test holds it to that.
         &TABLE[self as usize]
+    }
+}
+
+/// A client architecture that is not in the table, so no loader exists for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("client architecture {code}{} is not supported", registry_name(*.code))]
+pub struct UnknownArchitecture {
+    code: u16,
+}
+
+impl UnknownArchitecture {
+    /// Returns the code that the client sent in DHCP option 93.
+    pub fn code(self) -> u16 {
+        self.code
+    }
+}
+
+/// Returns the name of a code without a loader in the registry, in parentheses after a space; nothing for
+/// codes without a name.
+///
+/// Source: IANA, "Processor Architecture Types".
+fn registry_name(code: u16) -> &'static str {
+    match code {
+        0x01 => " (NEC/PC98)",
+        0x02 => " (Itanium)",
+        0x03 => " (DEC Alpha)",
+        0x04 => " (Arc x86)",
+        0x05 => " (Intel Lean Client)",
+        0x08 => " (EFI Xscale)",
+        0x0c => " (PowerPC Open Firmware)",
+        0x0d => " (PowerPC ePAPR)",
+        0x0e => " (POWER OPAL v3)",
+        0x1f => " (s390 Basic)",
+        0x20 => " (s390 Extended)",
+        0x21 => " (MIPS 32-bit UEFI)",
+        0x22 => " (MIPS 64-bit UEFI)",
+        0x23 => " (Sunway 32-bit UEFI)",
+        0x24 => " (Sunway 64-bit UEFI)",
+        _ => "",
     }
 }
 

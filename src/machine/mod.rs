@@ -7,6 +7,7 @@ mod controller;
 mod cpu;
 mod digest;
 mod event;
+mod infiniband;
 mod lease;
 mod mask;
 mod phase;
@@ -17,12 +18,13 @@ mod text;
 mod uuid;
 
 pub use address::{HardwareAddress, MacAddress, ParseMacError};
-pub use architecture::{Architecture, Firmware, ParseArchitectureError};
+pub use architecture::{Architecture, Firmware, ParseArchitectureError, UnknownArchitecture};
 pub use clock::{BootId, BootTime, ClockReading};
 pub use controller::{CertificateNote, ControllerRecord, ControllerTrust};
 pub use cpu::CpuArchitecture;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use event::{Event, EventKind, StoredEvent};
+pub use infiniband::{ParsePortGuidError, PortGuid};
 pub use lease::{Lease, LeaseChange};
 pub use mask::{
     escaped_json, is_base64url, is_invisible, is_place_of_secret, masked, secret_runs, secrets_in,

@@ -32,6 +32,10 @@ const GRUB_LIST: [u8; 7] = [1, 3, 6, 15, 12, 17, 18];
 const IPXE_BUS_ID: (u8, &[u8]) = (0xb1, &[1, 0x1a, 0xf4, 0x10, 0x00]);
 const IPXE_VERSION: (u8, &[u8]) = (0xeb, &[1, 21, 1]);
 
+/// The start of the machine identifier (97) of a Raspberry Pi 4: type 0, `RPi4`, and the board's revision. The
+/// rest depends on the board.
+const RASPBERRY_PI_4: &[u8] = b"\0RPi4\x14\x31\x11\0\0\0";
+
 /// Reports whether GRUB sent a message. GRUB sends no name, but it requests at least the options of GRUB
 /// 2.06, in any order. No operating system is known that requests both paths (17, 18) without a class.
 pub fn is_grub(message: &DhcpMessage) -> bool {
@@ -96,7 +100,8 @@ impl Client {
         match &self.kind {
             ClientKind::EdkPxe(_) => self.edk(&mut message, &EDK_PXE_LIST, (3, 16), add),
             ClientKind::EdkHttp(_) => self.edk(&mut message, &EDK_HTTP_LIST, (3, 16), add),
-            ClientKind::BiosPxe | ClientKind::RaspberryPi => {
+            ClientKind::RaspberryPi => self.raspberry_pi(&mut message, add),
+            ClientKind::BiosPxe => {
                 message.broadcast = true;
                 add(&mut message);
                 let options = &mut message.options;
@@ -139,6 +144,29 @@ impl Client {
             }
         }
         message
+    }
+
+    /// The boot ROM announces a BIOS, and its REQUEST has no vendor class.
+    ///
+    /// Source: captures of a Raspberry Pi 4.
+    fn raspberry_pi(&self, message: &mut DhcpMessage, add: impl FnOnce(&mut DhcpMessage)) {
+        message.broadcast = true;
+        add(message);
+        let options = &mut message.options;
+        let is_request = options.message_type() == Some(MessageType::Request);
+        options.set_raw(OptionCode::ParameterRequestList, BIOS_LIST);
+        options.set_number(OptionCode::MaxMessageSize, 1260);
+        let identifier = [RASPBERRY_PI_4, &self.mac.octets()].concat();
+        options.set_raw(OptionCode::ClientMachineIdentifier, identifier);
+        options.set_number(
+            OptionCode::ClientSystemArchitecture,
+            Architecture::Bios.code(),
+        );
+        self.set_interface(message, (2, 1));
+        if !is_request {
+            let class = "PXEClient:Arch:00000:UNDI:002001";
+            message.options.set_text(OptionCode::ClassIdentifier, class);
+        }
     }
 
     /// Source: edk2, `Dhcp4Io.c`, `DhcpSendMessage`, and the functions above the lists.

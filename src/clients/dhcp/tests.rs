@@ -100,7 +100,7 @@ fn every_client_is_recognised_by_what_it_sends() {
     for client in [edk(), bios(), http(), ipxe(), ipxe_bios] {
         let request = client.request(TransactionId(1), &offer(&[]));
         let options = &request.options;
-        assert_eq!(options.architecture(), Some(client.kind.architecture()));
+        assert_eq!(options.architecture(), Ok(Some(client.kind.architecture())));
         assert_eq!(options.system_uuid(), client.uuid);
         let is_http = matches!(client.kind, ClientKind::EdkHttp(_));
         assert_eq!(options.is_http_client(), is_http);

@@ -13,7 +13,8 @@ const IPXE_VERSION: u8 = 0xeb;
 /// model.
 pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Option<Client> {
     let options = &message.options;
-    let architecture = message.architecture();
+    // No model exists for firmware of an unknown architecture.
+    let architecture = message.architecture().ok()?;
     let kind = if options.is_ipxe() {
         ClientKind::Ipxe {
             architecture: architecture.or(before).unwrap_or(Architecture::Bios),
@@ -21,7 +22,7 @@ pub(super) fn model(message: &DhcpMessage, before: Option<Architecture>) -> Opti
         }
     } else if options.is_http_client() {
         ClientKind::EdkHttp(architecture?)
-    } else if options.is_pxe_client() {
+    } else if options.is_pxe_client() || architecture == Some(Architecture::RaspberryPi) {
         match architecture.map(|it| (it, it.firmware())) {
             None | Some((_, Firmware::Bios)) => ClientKind::BiosPxe,
             Some((it, Firmware::Uefi)) => ClientKind::EdkPxe(it),
@@ -83,9 +84,10 @@ pub(super) fn name(message: &DhcpMessage, client: Option<&Client>) -> String {
             format!("iPXE{} ({architecture})", version.unwrap_or_default())
         }
         None => match (message.architecture(), options.vendor_class()) {
-            (Some(architecture), _) => format!("firmware ({architecture})"),
-            (None, Some(class)) => format!("system (`{}`)", display_bytes(class)),
-            (None, None) => "system".to_owned(),
+            (Err(unknown), _) => format!("firmware (architecture {})", unknown.code()),
+            (Ok(Some(architecture)), _) => format!("firmware ({architecture})"),
+            (Ok(None), Some(class)) => format!("system (`{}`)", display_bytes(class)),
+            (Ok(None), None) => "system".to_owned(),
         },
     }
 }

@@ -23,7 +23,7 @@ impl Observer<'_> {
         let client = client::model(message, before);
         let mut exchanges = std::mem::take(&mut machine.exchanges);
         if machine.architecture.is_none() {
-            machine.architecture = message.architecture();
+            machine.architecture = message.architecture().ok().flatten();
         }
         match message.options.message_type() {
             _ if received.destination.port() == BOOT_SERVER_PORT => {

@@ -111,7 +111,7 @@ fn value_text(options: &DhcpOptions, code: OptionCode) -> Option<String> {
 
 fn architecture_text(code: u16) -> String {
     Architecture::from_code(code).map_or_else(
-        || format!("{code:#06x}"),
+        |_| format!("{code:#06x}"),
         |architecture| architecture.name().to_owned(),
     )
 }

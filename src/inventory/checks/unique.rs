@@ -43,7 +43,7 @@ fn help(kind: UniqueValue, noun: &str) -> String {
         | UniqueValue::Interface => {
             format!("rename one of the two: each {noun} name must be unique")
         }
-        UniqueValue::Mac | UniqueValue::Ip | UniqueValue::Uuid => {
+        UniqueValue::Mac | UniqueValue::Guid | UniqueValue::Ip | UniqueValue::Uuid => {
             format!("change one of the two: each {noun} must be unique")
         }
     }
@@ -57,6 +57,7 @@ fn code_and_noun(kind: UniqueValue) -> (&'static str, &'static str) {
         UniqueValue::Network => ("duplicate-name", "network"),
         UniqueValue::Interface => ("duplicate-name", "interface"),
         UniqueValue::Mac => ("duplicate-mac", "MAC address"),
+        UniqueValue::Guid => ("duplicate-guid", "port GUID"),
         UniqueValue::Ip => ("duplicate-ip", "IP address"),
         UniqueValue::Uuid => ("duplicate-uuid", "UUID"),
     }

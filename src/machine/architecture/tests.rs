@@ -5,18 +5,15 @@ fn the_table_lists_every_architecture_in_order() {
     for (index, row) in TABLE.iter().enumerate() {
         assert_eq!(row.architecture as usize, index);
         assert_eq!(row.name.parse(), Ok(row.architecture));
-        assert_eq!(
-            Architecture::from_code(row.codes[0]),
-            Some(row.architecture)
-        );
+        assert_eq!(Architecture::from_code(row.codes[0]), Ok(row.architecture));
     }
 }
 
 #[test]
 fn both_codes_of_uefi_x64_are_known() {
-    assert_eq!(Architecture::from_code(7), Some(UefiX64));
-    assert_eq!(Architecture::from_code(9), Some(UefiX64));
-    assert_eq!(Architecture::from_code(0xffff), None);
+    assert_eq!(Architecture::from_code(7), Ok(UefiX64));
+    assert_eq!(Architecture::from_code(9), Ok(UefiX64));
+    assert!(Architecture::from_code(0xffff).is_err());
 }
 
 #[test]
@@ -91,9 +88,35 @@ fn the_codes_are_those_of_iana() {
         (0x29, "raspberry-pi"),
     ] {
         let seen = Architecture::from_code(code).map(Architecture::name);
-        assert_eq!(seen, Some(name), "{code:#x}");
+        assert_eq!(seen, Ok(name), "{code:#x}");
     }
-    for code in [0x01, 0x02, 0x08, 0x0c, 0x1f, 0x24, 0x2a] {
-        assert_eq!(Architecture::from_code(code), None, "{code:#x}");
+}
+
+/// Source: IANA, "Processor Architecture Types".
+#[test]
+fn every_code_without_a_loader_is_an_error_with_its_number_and_its_name_in_the_registry() {
+    for (code, name) in [
+        (1, "1 (NEC/PC98)"),
+        (2, "2 (Itanium)"),
+        (3, "3 (DEC Alpha)"),
+        (4, "4 (Arc x86)"),
+        (5, "5 (Intel Lean Client)"),
+        (8, "8 (EFI Xscale)"),
+        (12, "12 (PowerPC Open Firmware)"),
+        (13, "13 (PowerPC ePAPR)"),
+        (14, "14 (POWER OPAL v3)"),
+        (31, "31 (s390 Basic)"),
+        (32, "32 (s390 Extended)"),
+        (33, "33 (MIPS 32-bit UEFI)"),
+        (34, "34 (MIPS 64-bit UEFI)"),
+        (35, "35 (Sunway 32-bit UEFI)"),
+        (36, "36 (Sunway 64-bit UEFI)"),
+        (42, "42"),
+        (99, "99"),
+    ] {
+        let error = Architecture::from_code(code).unwrap_err();
+        assert_eq!(error.code(), code);
+        let expected = format!("client architecture {name} is not supported");
+        assert_eq!(error.to_string(), expected);
     }
 }

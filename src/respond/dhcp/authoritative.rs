@@ -78,12 +78,7 @@ fn request(leases: &mut LeaseTable, context: &RequestContext<'_>) -> DhcpVerdict
         }
         // This server alone owns the subnet, so it refuses an unavailable address at once, and the
         // client starts again. Source: RFC 2131 §4.3.2, INIT-REBOOT.
-        if !context
-            .network
-            .pool
-            .as_ref()
-            .is_some_and(|pool| pool.contains(requested))
-        {
+        if !context.pool().is_some_and(|pool| pool.contains(requested)) {
             return DhcpVerdict::refused(context, &format!("{requested} is outside the pool"));
         }
         if !leases.is_free_for(requested, context.mac, context.now) {
@@ -166,9 +161,8 @@ fn choose(leases: &mut LeaseTable, context: &RequestContext<'_>) -> Result<Ipv4A
         return Err(IgnoreReason::UnknownMachine);
     }
     let network = context.network;
-    let pool = network
-        .pool
-        .as_ref()
+    let pool = context
+        .pool()
         .ok_or_else(|| IgnoreReason::NoPool(network.name.clone()))?;
     let requested = context.message.options.requested_address();
     leases

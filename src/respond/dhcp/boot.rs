@@ -1,79 +1,24 @@
-use std::fmt;
-
 use jiff::Timestamp;
 
+use super::assigned_boot_file::AssignedBootFile;
 use super::request_context::RequestContext;
-use crate::inventory::{Host, Inventory, Loader};
+use crate::inventory::{ClassBootFile, Host, Inventory, Loader};
 use crate::machine::{Architecture, Firmware, MacAddress, Secret};
-use crate::respond::boot::{MachinePath, MachineQuery};
+use crate::respond::boot::MachinePath;
 use crate::token::StoreKey;
-use crate::wire::dhcp::{IPXE_ENCAPSULATED, IpxeFeature, OptionCode};
-
-/// The file that a client boots next. Printed without its token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AssignedBootFile {
-    /// A loader over TFTP under its own name: it runs DHCP again, or requests no other file.
-    Loader(String),
-    /// A loader over TFTP under the path of its machine, so that its later requests name the machine.
-    MachineLoader(MachinePath),
-    /// A loader for UEFI HTTP boot.
-    HttpLoader {
-        /// The root of our URLs.
-        base: String,
-        /// The path below that root.
-        path: MachinePath,
-    },
-    /// The script for iPXE.
-    Script {
-        /// The URL without its token.
-        url: String,
-        /// The token.
-        token: Secret,
-    },
-}
-
-impl AssignedBootFile {
-    /// Returns the text that goes into `file` and option 67.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Loader(name) => name.clone(),
-            Self::MachineLoader(path) => path.to_string(),
-            Self::HttpLoader { base, path } => format!("{base}/{path}"),
-            Self::Script { url, token } => format!("{url}?token={}", token.expose()),
-        }
-    }
-
-    /// Returns the name of the file that is fetched by TFTP.
-    pub fn tftp_file(&self) -> Option<&str> {
-        match self {
-            Self::Loader(name) => Some(name),
-            Self::MachineLoader(path) => match &path.query {
-                MachineQuery::File(name) => Some(name),
-                _ => None,
-            },
-            Self::HttpLoader { .. } | Self::Script { .. } => None,
-        }
-    }
-
-    /// Reports whether the firmware itself fetches the file over HTTP.
-    pub fn is_http_loader(&self) -> bool {
-        matches!(self, Self::HttpLoader { .. })
-    }
-}
-
-impl fmt::Display for AssignedBootFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loader(text) | Self::Script { url: text, .. } => f.write_str(text),
-            Self::MachineLoader(path) => f.write_str(&path.without_token()),
-            Self::HttpLoader { base, path } => write!(f, "{base}/{}", path.without_token()),
-        }
-    }
-}
 
 /// Chooses the file that a client boots next; `None` if the client does not boot from the network, or if
-/// the site has no loader for it. An iPXE gets our iPXE at most once in a row.
+/// the site has no loader for it. An iPXE gets our iPXE at most once in a row. After an OFFER, the decision
+/// of that OFFER holds.
 pub fn boot_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
+    if let Some(offered) = &context.offered {
+        return offered.boot_file.clone();
+    }
+    match context.class().map(|class| &class.boot_file) {
+        Some(ClassBootFile::Nothing) => return None,
+        Some(ClassBootFile::File(name)) => return Some(AssignedBootFile::ClassFile(name.clone())),
+        Some(ClassBootFile::Usual) | None => {}
+    }
     next_file(context).filter(|it| !(context.is_looping && is_chain(context, it)))
 }
 
@@ -88,13 +33,9 @@ pub fn file_of_requested_size(
     context: &RequestContext<'_>,
     boot_file: &AssignedBootFile,
 ) -> Option<String> {
-    let requested = context
-        .message
-        .options
-        .raw(OptionCode::ParameterRequestList);
-    let requests_size = requested?.contains(&OptionCode::BootFileSize.into());
-    let is_uefi = context.architecture().firmware() == Firmware::Uefi;
-    let name = boot_file.tftp_file().filter(|_| requests_size && is_uefi)?;
+    let is_uefi = context.firmware() == Some(Firmware::Uefi);
+    let needs_size = context.client.requests_file_size && is_uefi;
+    let name = boot_file.tftp_file().filter(|_| needs_size)?;
     Some(
         context
             .inventory
@@ -119,7 +60,7 @@ fn next_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
         }
     };
     // iPXE cannot be signed: with Secure Boot, the client gets the signed chain instead.
-    if runs_our_scripts(context) && !secure {
+    if context.client.runs_our_scripts && !secure {
         let url = format!("{base}/boot.ipxe");
         let token = token();
         return Some(AssignedBootFile::Script { url, token });
@@ -127,7 +68,8 @@ fn next_file(context: &RequestContext<'_>) -> Option<AssignedBootFile> {
     if !context.boots_from_network() && !context.is_ipxe {
         return None;
     }
-    let architecture = context.architecture();
+    // An unknown architecture has no loader, not even that of a BIOS.
+    let architecture = context.architecture().ok()?;
     let loader = context.inventory.loader_of(host, architecture)?;
     if secure && !loader.can_be_signed() {
         return None;
@@ -190,17 +132,6 @@ pub fn http_boot_file(
     };
     let base = &inventory.site.server.base_url;
     Some(http_loader(base, loader, mac, token, architecture))
-}
-
-/// Reports whether the client is an iPXE that can run our scripts: fetch over HTTP and start a Linux
-/// kernel. An iPXE in a card's ROM may lack either. Option 175 shows that; the client then gets our
-/// iPXE, which runs DHCP again.
-fn runs_our_scripts(context: &RequestContext<'_>) -> bool {
-    let options = &context.message.options;
-    let has = |feature| options.has_ipxe_feature(feature);
-    let announces = options.contains(IPXE_ENCAPSULATED);
-    let boots_linux = has(IpxeFeature::BzImage) || has(IpxeFeature::Efi);
-    context.is_ipxe && (!announces || has(IpxeFeature::Http) && boots_linux)
 }
 
 #[cfg(test)]

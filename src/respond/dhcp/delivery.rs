@@ -37,9 +37,11 @@ pub fn delivery(request: &DhcpMessage, reply: &DhcpMessage, is_routed: bool) -> 
     if !client.is_unspecified() && (!is_nak || is_routed) {
         return Delivery::Unicast(SocketAddrV4::new(client, CLIENT_PORT));
     }
+    // Nobody can send to an InfiniBand client by its hardware address. Source: RFC 4390 §2.2.
+    let needs_broadcast = request.broadcast || request.is_infiniband();
     // A GUID in `chaddr` is not an address to send to.
     match request.hardware_address.mac() {
-        Some(mac) if !is_nak && !request.broadcast && !reply.your_address.is_unspecified() => {
+        Some(mac) if !is_nak && !needs_broadcast && !reply.your_address.is_unspecified() => {
             Delivery::Hardware {
                 mac,
                 address: reply.your_address,

@@ -13,6 +13,8 @@ pub enum IgnoreReason {
     MessageType(Option<MessageType>),
     /// `chaddr` does not contain a unicast Ethernet address.
     HardwareAddress(String),
+    /// An InfiniBand client sends no port GUID in its client identifier, whose bytes these are.
+    NoPortGuid(Option<String>),
     /// The message did not come from a network of the inventory.
     NoNetwork(Option<Ipv4Addr>),
     /// A relay that no network lists uses an option that only a listed relay may use.
@@ -82,6 +84,14 @@ impl fmt::Display for IgnoreReason {
             Self::HardwareAddress(address) => {
                 write!(f, "`chaddr` is `{address}`, not a unicast Ethernet address")
             }
+            Self::NoPortGuid(None) => f.write_str(
+                "the client is on an InfiniBand network, and sends no client identifier (61)",
+            ),
+            Self::NoPortGuid(Some(identifier)) => write!(
+                f,
+                "the client is on an InfiniBand network, and its client identifier (61) `{identifier}` \
+                 contains no port GUID"
+            ),
             Self::NoNetwork(None) => {
                 f.write_str("the request did not come from a network in the inventory")
             }

@@ -5,8 +5,10 @@
 //! becomes a [`Response`]. The shell makes [`Response::commit`] durable before it sends
 //! [`Response::reply`].
 
+mod assigned_boot_file;
 mod authoritative;
 mod boot;
+mod boot_client;
 mod delivery;
 mod filter;
 mod ignore_reason;
@@ -36,13 +38,15 @@ use crate::token::StoreKey;
 use crate::wire::dhcp::{DhcpMessage, MessageType};
 
 use boot::is_chain;
+use boot_client::OfferedBoot;
 use delivery::delivery;
 use leases::LeaseTable;
 use origin::{RequestOrigin, known_sender};
 use request_context::RequestContext;
 use transactions::Transactions;
 
-pub use boot::{AssignedBootFile, http_boot_file};
+pub use assigned_boot_file::AssignedBootFile;
+pub use boot::http_boot_file;
 pub use delivery::Delivery;
 pub use ignore_reason::{IgnoreReason, RelayClaim};
 pub use link::Ingress;
@@ -88,9 +92,15 @@ impl DhcpResponder {
             Ok(origin) => origin,
             Err(why) => return Response::ignored(why, exchange),
         };
-        exchange.network = Some(origin.network.name.clone());
         let is_discover = exchange.request == Some(MessageType::Discover);
         let (mac, id) = (origin.mac, message.transaction_id);
+        // A REQUEST may lack the vendor class by which a filter accepted its DISCOVER.
+        let network = &origin.network.name;
+        let has_offer = !is_discover && self.transactions.has_offer(mac, id, network, now);
+        if !has_offer && let Err(why) = origin.check_filters(inventory, message) {
+            return Response::ignored(why, exchange);
+        }
+        exchange.network = Some(network.clone());
         let transaction = self.transactions.enter(mac, id, is_discover, now);
         let context = RequestContext::new(inventory, key, message, origin, &transaction, now);
         let verdict = if context.network.mode == DhcpMode::Proxy {
@@ -117,6 +127,13 @@ impl DhcpResponder {
         let is_last = reply.options.message_type() != Some(MessageType::Offer);
         if is_last {
             self.transactions.acknowledged(mac);
+        } else {
+            let offered = OfferedBoot {
+                network: context.network.name.clone(),
+                client: context.client.clone(),
+                boot_file: boot_file.cloned(),
+            };
+            self.transactions.offered(mac, offered);
         }
         // A client of a proxy loads the boot file of the offer.
         let is_loaded = is_last || context.network.mode == DhcpMode::Proxy;
@@ -140,10 +157,10 @@ impl DhcpResponder {
         let mut found = Vec::new();
         for network in &inventory.site.networks {
             let is_ours = network.mode == DhcpMode::Authoritative && network.interface.is_some();
-            let Some(pool) = network.pool.as_ref().filter(|_| is_ours) else {
-                continue;
-            };
-            let addresses = self.leases.probes_due(pool, now);
+            let pools = network.pools().filter(|_| is_ours);
+            let addresses: Vec<Ipv4Addr> = pools
+                .flat_map(|pool| self.leases.probes_due(pool, now))
+                .collect();
             if !addresses.is_empty() {
                 found.push(ProbesDue {
                     network: network.name.clone(),

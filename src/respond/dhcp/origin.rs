@@ -4,7 +4,7 @@ use super::filter;
 use super::ignore_reason::IgnoreReason;
 use super::link::{Ingress, link};
 use crate::inventory::{DhcpMode, Host, Inventory, Network, Nic};
-use crate::machine::MacAddress;
+use crate::machine::{MacAddress, PortGuid};
 use crate::wire::dhcp::{DhcpMessage, Operation};
 
 /// The sender of a request, and the network that the request is for.
@@ -37,14 +37,9 @@ impl<'a> RequestOrigin<'a> {
         }
         let mac = mac_of(message, known)
             .filter(|mac| mac.is_unicast())
-            .ok_or_else(|| IgnoreReason::HardwareAddress(message.hardware_address.to_string()))?;
+            .ok_or_else(|| no_address(message))?;
         let link = link(&inventory.site, ingress, message)?;
         let network = link.network;
-        for filter in [&inventory.site.filter, &network.filter] {
-            if let Some(why) = filter::refuses(filter, mac, &message.options) {
-                return Err(IgnoreReason::Filtered(why));
-            }
-        }
         // Source: RFC 5107 §4: the relay may name an address by which the client knows us. A proxy
         // gets its requests on port 4011, where no relay listens.
         let server = link
@@ -58,25 +53,60 @@ impl<'a> RequestOrigin<'a> {
             server,
         })
     }
+
+    /// Checks the filters of the site and the network.
+    ///
+    /// # Errors
+    /// Fails when a filter refuses the client.
+    pub fn check_filters(
+        &self,
+        inventory: &Inventory,
+        message: &DhcpMessage,
+    ) -> Result<(), IgnoreReason> {
+        let mut filters = [&inventory.site.filter, &self.network.filter].into_iter();
+        match filters.find_map(|it| filter::refuses(it, self.mac, &message.options)) {
+            Some(why) => Err(IgnoreReason::Filtered(why)),
+            None => Ok(()),
+        }
+    }
 }
 
-/// Finds the host and interface that sent a message. If firmware put the machine's GUID into `chaddr`,
-/// the interface is the boot NIC.
+fn no_address(message: &DhcpMessage) -> IgnoreReason {
+    if !message.is_infiniband() {
+        return IgnoreReason::HardwareAddress(message.hardware_address.to_string());
+    }
+    let identifier = message.options.client_identifier();
+    IgnoreReason::NoPortGuid(identifier.map(|bytes| {
+        let shown = &bytes[..bytes.len().min(40)];
+        data_encoding::HEXLOWER.encode(shown)
+    }))
+}
+
+/// Finds the host and interface that sent a message: an InfiniBand port by its GUID, another interface by its
+/// Ethernet address. If firmware put the machine's GUID into `chaddr`, the interface is the boot NIC.
 pub fn known_sender<'a>(
     inventory: &'a Inventory,
     message: &DhcpMessage,
 ) -> Option<(&'a Host, &'a Nic)> {
+    let guid = message.port_guid();
+    if let Some(found) = guid.and_then(|guid| inventory.nic_by_guid(guid)) {
+        return Some(found);
+    }
     let host = inventory.host_by_hardware(message.hardware_address)?;
     let nic = match message.hardware_address.mac() {
         Some(mac) => host.nic(mac),
         None => host.nics.iter().find(|nic| nic.boot),
     };
+    // The Ethernet address that stands for a port is shorter than its GUID, so another port may have it.
+    let nic = nic.filter(|nic| nic.guid.is_none() || guid.is_none() || nic.guid == guid);
     Some((host, nic?))
 }
 
-/// Returns the Ethernet address of the sender: that of its known interface, else that in `chaddr`.
+/// Returns the Ethernet address of the sender: that of its known interface, else that in `chaddr`, else the one
+/// that stands for its InfiniBand port.
 pub fn mac_of(message: &DhcpMessage, known: Option<(&Host, &Nic)>) -> Option<MacAddress> {
     known
         .map(|(_, nic)| nic.mac)
         .or_else(|| message.hardware_address.mac())
+        .or_else(|| message.port_guid().map(PortGuid::ethernet_address))
 }

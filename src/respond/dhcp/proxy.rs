@@ -7,7 +7,9 @@ use std::net::SocketAddrV4;
 
 use jiff::Timestamp;
 
-use super::boot::{AssignedBootFile, boot_file};
+use super::assigned_boot_file::AssignedBootFile;
+use super::boot::boot_file;
+use super::boot_client::FirmwareBoot;
 use super::delivery::Delivery;
 use super::ignore_reason::IgnoreReason;
 use super::link::Ingress;
@@ -46,7 +48,11 @@ pub fn respond_as_boot_server(
         return Response::ignored(IgnoreReason::NoNetwork(None), exchange);
     }
     let ingress = Ingress { network, ..ingress };
-    let origin = match RequestOrigin::find(inventory, ingress, message, known) {
+    let origin = RequestOrigin::find(inventory, ingress, message, known).and_then(|origin| {
+        origin.check_filters(inventory, message)?;
+        Ok(origin)
+    });
+    let origin = match origin {
         Ok(origin) => origin,
         Err(why) => return Response::ignored(why, exchange),
     };
@@ -115,6 +121,11 @@ fn bootable(context: &RequestContext<'_>) -> Result<AssignedBootFile, IgnoreReas
     if !context.boots_from_network() {
         return Err(IgnoreReason::NoNetworkBoot(network.clone()));
     }
+    if context.client.firmware_boot == Some(FirmwareBoot::Uboot) {
+        let why = "U-Boot takes no boot file from a second server: the server that owns the addresses \
+                   must name it";
+        return Err(IgnoreReason::NothingToBoot(why.to_owned()));
+    }
     if context.is_ignored_stranger() {
         return Err(IgnoreReason::UnknownMachine);
     }
@@ -139,7 +150,7 @@ fn base(
     options.set_text(OptionCode::ClassIdentifier, class);
     if is_rom(context) {
         // Without this option, a BIOS ROM stops with PXE-E55.
-        let vendor = reply::vendor_options(context.architecture());
+        let vendor = reply::vendor_options(context.firmware());
         options.set_raw(OptionCode::VendorExtensions, vendor);
     }
     answer
@@ -148,14 +159,12 @@ fn base(
 /// Reports whether the client ignores the boot file of a proxy offer and sends a request to port 4011, as
 /// UEFI PXE does. A BIOS ROM and iPXE use the offer, and UEFI HTTP boot does not use port 4011.
 fn asks_on_port_4011(context: &RequestContext<'_>, boot_file: &AssignedBootFile) -> bool {
-    context.architecture().firmware() == Firmware::Uefi
-        && !context.is_ipxe
-        && !boot_file.is_http_loader()
+    context.firmware() == Some(Firmware::Uefi) && !context.is_ipxe && !boot_file.is_http_loader()
 }
 
 /// Reports whether the client is firmware that reads option 43 and uses the boot file of the offer.
 fn is_rom(context: &RequestContext<'_>) -> bool {
-    context.architecture().firmware() != Firmware::Uefi && !context.is_ipxe
+    context.firmware() != Some(Firmware::Uefi) && !context.is_ipxe
 }
 
 #[cfg(test)]

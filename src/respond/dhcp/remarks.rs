@@ -1,6 +1,7 @@
 //! Remarks for the operator about a request, which the log shows with its answer.
 
 use super::request_context::RequestContext;
+use crate::inventory::ClassBootFile;
 
 /// Returns a remark if firmware continued with another protocol instead of starting its loader.
 pub fn skipped_loader(context: &RequestContext<'_>) -> Option<String> {
@@ -26,20 +27,18 @@ pub fn no_loader(context: &RequestContext<'_>) -> Option<String> {
                 .to_owned(),
         );
     }
-    if !context.boots_from_network() {
+    let class_has_none = context
+        .class()
+        .is_some_and(|class| class.boot_file == ClassBootFile::Nothing);
+    if !context.boots_from_network() || class_has_none {
         return None;
     }
-    Some(match context.announced_architecture {
-        Some(architecture) => format!(
+    Some(match context.architecture() {
+        Ok(architecture) => format!(
             "the site has no loader for `{}`",
             architecture.without_http()
         ),
-        None => {
-            let codes = context.message.options.client_architectures();
-            format!(
-                "client architecture {codes:?} is unknown, and the site has no loader for `bios`"
-            )
-        }
+        Err(unknown) => format!("{unknown}: the client gets no boot file"),
     })
 }
 

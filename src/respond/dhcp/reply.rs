@@ -1,10 +1,14 @@
 use std::net::Ipv4Addr;
 
-use super::boot::{AssignedBootFile, boot_file};
+use super::assigned_boot_file::AssignedBootFile;
+use super::boot::boot_file;
+use super::boot_client::FirmwareBoot;
 use super::request_context::RequestContext;
-use crate::machine::{Architecture, Firmware};
+use crate::inventory::ExtraOptions;
+use crate::machine::Firmware;
 use crate::wire::dhcp::{
-    DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry, option_rows,
+    DhcpMessage, IPXE_ENCAPSULATED, MessageType, Operation, OptionCode, RouteEntry, option_row,
+    option_rows,
 };
 
 /// PXE discovery control (43.6): bit 3 means "boot directly from the file name".
@@ -47,6 +51,7 @@ pub fn inform(context: &RequestContext<'_>) -> (DhcpMessage, Option<AssignedBoot
     let mut reply = base(context, MessageType::Ack);
     reply.client_address = context.message.client_address;
     add_network(context, &mut reply);
+    apply_final_settings(context, &mut reply);
     (reply, None)
 }
 
@@ -71,7 +76,9 @@ pub fn base(context: &RequestContext<'_>, message_type: MessageType) -> DhcpMess
         request.transaction_id,
     );
     reply.hardware_type = request.hardware_type;
-    reply.broadcast = request.broadcast;
+    // Nobody can send to an InfiniBand client by its hardware address. Source: RFC 4390 §2.2.
+    reply.broadcast = request.broadcast || request.is_infiniband();
+    reply.pads_options = context.firmware() != Some(Firmware::RaspberryPi);
     reply.relay_address = request.relay_address;
     reply.options.set_message_type(message_type);
     reply
@@ -111,6 +118,7 @@ fn grant(
         .set_duration(OptionCode::Rebinding, lease_time * 7 / 8);
     add_network(context, &mut reply);
     let boot_file = add_boot(context, &mut reply);
+    apply_final_settings(context, &mut reply);
     (reply, boot_file)
 }
 
@@ -150,33 +158,65 @@ fn add_network(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
     add_extras(context, reply);
 }
 
-/// Adds the options of the inventory: the host's take precedence over its profile's, and those over the
-/// network's.
-fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
+/// Merges the options of the inventory: the host's take precedence over its profile's, those over its class's,
+/// and those over the network's.
+fn option_settings(context: &RequestContext<'_>) -> ExtraOptions {
     let host = context.known.map(|(host, _)| host);
     let profile = host.and_then(|host| context.inventory.profile_of(host));
-    let mut extras = context.network.options.clone();
-    extras.extend(profile.into_iter().flat_map(|it| it.options.clone()));
-    extras.extend(host.into_iter().flat_map(|it| it.options.clone()));
-    for (code, value) in extras {
-        reply.options.set_raw(code.into(), value.octets());
+    let mut settings = context.network.options.clone();
+    let class = context.class();
+    settings.extend(class.into_iter().flat_map(|it| it.options.clone()));
+    settings.extend(profile.into_iter().flat_map(|it| it.options.clone()));
+    settings.extend(host.into_iter().flat_map(|it| it.options.clone()));
+    settings
+}
+
+/// Adds the options of the inventory, except those of the boot file.
+fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
+    for (code, setting) in option_settings(context) {
+        if let Some(value) = setting.octets().filter(|_| !is_reserved(code)) {
+            reply.options.set_raw(code.into(), value);
+        }
     }
 }
 
+/// Applies the settings of the inventory that take precedence over the whole reply: the options of a class
+/// for the boot file, and the omitted options.
+fn apply_final_settings(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
+    for (code, setting) in option_settings(context) {
+        match setting.octets() {
+            None => {
+                reply.options.remove(code.into());
+            }
+            Some(value) if is_reserved(code) => reply.options.set_raw(code.into(), value),
+            Some(_) => {}
+        }
+    }
+}
+
+fn is_reserved(code: u8) -> bool {
+    option_row(code.into()).is_some_and(|row| row.reservation.is_some())
+}
+
 fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<AssignedBootFile> {
-    let boot_file = boot_file(context)?;
+    let Some(boot_file) = boot_file(context) else {
+        if let Some(server) = context.class().and_then(|class| class.server) {
+            set_server(reply, server);
+        }
+        return None;
+    };
     let options = &mut reply.options;
-    match &boot_file {
-        AssignedBootFile::Loader(_) | AssignedBootFile::MachineLoader(_) => {
+    match class_of_server(context, &boot_file) {
+        Some(ServerClass::Pxe) => {
             options.set_text(OptionCode::ClassIdentifier, "PXEClient");
-            let vendor = vendor_options(context.architecture());
+            let vendor = vendor_options(context.firmware());
             options.set_raw(OptionCode::VendorExtensions, vendor);
         }
         // Without this option, UEFI never fetches the file. Source: UEFI 2.10 §24.7.3.1.
-        AssignedBootFile::HttpLoader { .. } => {
+        Some(ServerClass::Http) => {
             options.set_text(OptionCode::ClassIdentifier, "HTTPClient");
         }
-        AssignedBootFile::Script { .. } => {}
+        None => {}
     }
     add_server(context, reply, &boot_file);
     if context.is_ipxe {
@@ -187,10 +227,35 @@ fn add_boot(context: &RequestContext<'_>, reply: &mut DhcpMessage) -> Option<Ass
     Some(boot_file)
 }
 
+/// The kind of boot server that firmware looks for in a reply's vendor class (60).
+enum ServerClass {
+    Pxe,
+    Http,
+}
+
+/// Returns the vendor class that the client needs with a boot file.
+fn class_of_server(
+    context: &RequestContext<'_>,
+    boot_file: &AssignedBootFile,
+) -> Option<ServerClass> {
+    match (boot_file, context.client.firmware_boot) {
+        (AssignedBootFile::HttpLoader { .. }, _) => Some(ServerClass::Http),
+        (AssignedBootFile::Script { .. }, _) => None,
+        // U-Boot under its own class is not a PXE client.
+        (_, Some(FirmwareBoot::Uboot)) => None,
+        (AssignedBootFile::Loader(_) | AssignedBootFile::MachineLoader(_), _) => {
+            Some(ServerClass::Pxe)
+        }
+        (AssignedBootFile::ClassFile(_), Some(FirmwareBoot::Pxe)) => Some(ServerClass::Pxe),
+        (AssignedBootFile::ClassFile(_), Some(FirmwareBoot::Http)) => Some(ServerClass::Http),
+        (AssignedBootFile::ClassFile(_), None) => None,
+    }
+}
+
 /// Returns the vendor options (43) that make firmware load over TFTP.
-pub fn vendor_options(architecture: Architecture) -> &'static [u8] {
-    match architecture.firmware() {
-        Firmware::RaspberryPi => RASPBERRY_PI_BOOT,
+pub fn vendor_options(firmware: Option<Firmware>) -> &'static [u8] {
+    match firmware {
+        Some(Firmware::RaspberryPi) => RASPBERRY_PI_BOOT,
         _ => BOOT_FROM_FILE_NAME,
     }
 }
@@ -206,12 +271,19 @@ pub fn add_file(
 }
 
 fn add_server(context: &RequestContext<'_>, reply: &mut DhcpMessage, boot_file: &AssignedBootFile) {
-    let server = context.inventory.site.server.address;
-    reply.server_address = server;
-    if !boot_file.is_http_loader() {
-        let text = server.to_string();
-        reply.options.set_text(OptionCode::TFTPServerName, &text);
+    let of_class = context.class().and_then(|class| class.server);
+    let server = of_class.unwrap_or(context.inventory.site.server.address);
+    if boot_file.is_http_loader() {
+        reply.server_address = server;
+    } else {
+        set_server(reply, server);
     }
+}
+
+fn set_server(reply: &mut DhcpMessage, server: Ipv4Addr) {
+    reply.server_address = server;
+    let text = server.to_string();
+    reply.options.set_text(OptionCode::TFTPServerName, &text);
 }
 
 fn add_name(reply: &mut DhcpMessage, boot_file: &AssignedBootFile) {

@@ -2,12 +2,15 @@ use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
+use super::boot_client::{BootClient, FirmwareBoot, OfferedBoot};
 use super::origin::RequestOrigin;
 use super::transactions::Transaction;
-use crate::inventory::{Host, Inventory, Network, Nic, UnknownPolicy};
-use crate::machine::{Architecture, MacAddress, SystemUuid};
+use crate::inventory::{
+    AddressRange, ClientClass, DhcpMode, Host, Inventory, Network, Nic, UnknownPolicy,
+};
+use crate::machine::{Architecture, Firmware, MacAddress, SystemUuid, UnknownArchitecture};
 use crate::token::StoreKey;
-use crate::wire::dhcp::DhcpMessage;
+use crate::wire::dhcp::{DhcpMessage, MessageType};
 
 /// A request with everything that its answer depends on. It is built once and does not change.
 pub struct RequestContext<'a> {
@@ -30,8 +33,10 @@ pub struct RequestContext<'a> {
     pub skipped_loader: bool,
     /// Whether the client is iPXE.
     pub is_ipxe: bool,
-    /// The architecture that the client announces, if it is a known one.
-    pub announced_architecture: Option<Architecture>,
+    /// The client as the exchange's decision describes it.
+    pub client: BootClient,
+    /// The decision of the exchange's OFFER, which holds for this message.
+    pub offered: Option<OfferedBoot>,
 }
 
 impl<'a> RequestContext<'a> {
@@ -50,6 +55,13 @@ impl<'a> RequestContext<'a> {
             network,
             server,
         } = origin;
+        let client = BootClient::read(message, network);
+        let is_discover = message.options.message_type() == Some(MessageType::Discover);
+        let offered = transaction
+            .offered
+            .clone()
+            .filter(|offered| offered.holds_for(network, &client, is_discover));
+        let client = offered.as_ref().map_or(client, |it| it.client.clone());
         let mut context = Self {
             inventory,
             key,
@@ -62,8 +74,9 @@ impl<'a> RequestContext<'a> {
             began: transaction.began,
             is_looping: transaction.is_looping,
             skipped_loader: false,
-            is_ipxe: message.options.is_ipxe(),
-            announced_architecture: message.architecture(),
+            is_ipxe: client.is_ipxe,
+            client,
+            offered,
         };
         context.skipped_loader =
             context.is_firmware() && transaction.skipped_loader(context.boots_over_http(), now);
@@ -77,17 +90,36 @@ impl<'a> RequestContext<'a> {
             .and_then(|(_, nic)| nic.ip)
     }
 
-    /// Returns the machine's UUID, unless it is a placeholder.
-    pub fn uuid(&self) -> Option<SystemUuid> {
-        self.message
-            .options
-            .system_uuid()
-            .filter(|uuid| !uuid.is_placeholder())
+    /// Returns the client's class on this network. Another server that owns the addresses has its own.
+    pub fn class(&self) -> Option<&'a ClientClass> {
+        let name = self.client.class.as_ref()?;
+        let mut classes = self.network.classes.iter();
+        let class = classes.find(|class| class.name == *name)?;
+        (self.network.mode == DhcpMode::Authoritative).then_some(class)
     }
 
-    /// Returns the client's architecture; an unknown architecture counts as BIOS.
-    pub fn architecture(&self) -> Architecture {
-        self.announced_architecture.unwrap_or(Architecture::Bios)
+    /// Returns the pool of the client: that of its class, else that of the network.
+    pub fn pool(&self) -> Option<&'a AddressRange> {
+        let of_class = self.class().and_then(|class| class.pool.as_ref());
+        of_class.or(self.network.pool.as_ref())
+    }
+
+    /// Returns the machine's UUID, unless it is a placeholder.
+    pub fn uuid(&self) -> Option<SystemUuid> {
+        self.client.uuid
+    }
+
+    /// Returns the architecture whose loader the client needs.
+    ///
+    /// # Errors
+    /// When the client announces only unknown architectures: no loader suits it.
+    pub fn architecture(&self) -> Result<Architecture, UnknownArchitecture> {
+        self.client.architecture()
+    }
+
+    /// Returns the kind of the client's firmware; `None` for an unknown architecture.
+    pub fn firmware(&self) -> Option<Firmware> {
+        self.architecture().ok().map(Architecture::firmware)
     }
 
     /// Reports whether the site ignores this machine because it is not in the inventory.
@@ -112,14 +144,14 @@ impl<'a> RequestContext<'a> {
         !self.is_ipxe && self.boots_from_network()
     }
 
-    /// Reports whether the vendor class is that of a client that boots from the network, over TFTP or HTTP.
+    /// Reports whether the client's firmware boots from the network, over TFTP or HTTP.
     pub fn boots_from_network(&self) -> bool {
-        let options = &self.message.options;
-        options.is_pxe_client() || options.is_http_client()
+        self.client.firmware_boot.is_some()
     }
 
     /// Reports whether the client is firmware that boots over HTTP.
     pub fn boots_over_http(&self) -> bool {
-        self.architecture().is_http() || self.message.options.is_http_client()
+        self.client.firmware_boot == Some(FirmwareBoot::Http)
+            || self.architecture().is_ok_and(Architecture::is_http)
     }
 }

@@ -1,9 +1,9 @@
-use super::boot::AssignedBootFile;
+use super::assigned_boot_file::AssignedBootFile;
 use super::delivery::Delivery;
 use super::ignore_reason::IgnoreReason;
 use super::origin::mac_of;
 use crate::inventory::{Host, Nic};
-use crate::machine::{Architecture, LeaseChange, MacAddress};
+use crate::machine::{Architecture, LeaseChange, MacAddress, PortGuid};
 use crate::wire::dhcp::{DhcpMessage, MessageType, OptionCode, TransactionId};
 
 /// The response to one DHCP message.
@@ -42,10 +42,14 @@ pub struct Exchange {
     pub transaction_id: TransactionId,
     /// The client's Ethernet address; where `chaddr` holds a GUID, that of the host's boot interface.
     pub mac: Option<MacAddress>,
+    /// The GUID of the client's InfiniBand port.
+    pub guid: Option<PortGuid>,
     /// The host that owns the Ethernet address.
     pub host: Option<String>,
     /// The client architecture.
     pub architecture: Option<Architecture>,
+    /// The client's class on its network.
+    pub class: Option<String>,
     /// The boot file that the client got; printed without its token.
     pub boot_file: Option<AssignedBootFile>,
     /// A remark for the operator.
@@ -74,8 +78,10 @@ impl Exchange {
             network: None,
             transaction_id: message.transaction_id,
             mac: mac_of(message, known),
+            guid: message.port_guid(),
             host: known.map(|(host, _)| host.name.clone()),
-            architecture: message.architecture(),
+            architecture: message.architecture().ok().flatten(),
+            class: None,
             boot_file: None,
             remark: None,
         }

@@ -1,13 +1,17 @@
 //! Timelines of the responder: one server, injected time, and clients.
 
+mod architectures;
 mod boot_data;
+mod classes;
 mod clients;
 mod exchanges;
 mod forged;
 mod golden;
+mod infiniband;
 mod lifecycle;
 mod loaders;
 mod odd;
+mod promises;
 mod refusals;
 mod relay;
 mod skipped_loader;

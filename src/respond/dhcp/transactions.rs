@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::boot_client::OfferedBoot;
 use crate::machine::MacAddress;
 use crate::wire::dhcp::TransactionId;
 
@@ -26,7 +27,7 @@ pub struct Transactions {
 }
 
 /// One exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
     id: TransactionId,
     /// When it began.
@@ -37,6 +38,8 @@ pub struct Transaction {
     chained: Option<Timestamp>,
     /// When firmware got a loader, and whether it fetches the loader over HTTP.
     loader_given: Option<(Timestamp, bool)>,
+    /// The decision of its OFFER.
+    pub offered: Option<OfferedBoot>,
 }
 
 impl Transaction {
@@ -49,6 +52,7 @@ impl Transaction {
             is_over: false,
             chained: None,
             loader_given: None,
+            offered: None,
         }
     }
 
@@ -71,13 +75,13 @@ impl Transactions {
         is_discover: bool,
         now: Timestamp,
     ) -> Transaction {
-        let latest = self.latest.get(&mac).copied();
+        let latest = self.latest.get(&mac);
         let same = latest.filter(|it| {
             let is_new = is_discover && it.is_over;
             it.id == id && now < it.began + EXCHANGE_TIME && !is_new
         });
         if let Some(same) = same {
-            return same;
+            return same.clone();
         }
         let chained = latest.and_then(|it| it.chained);
         let chained = chained.filter(|at| now < *at + LOOP_TIME);
@@ -88,8 +92,29 @@ impl Transactions {
             ..Transaction::new(id, now)
         };
         self.forget(now);
-        self.latest.insert(mac, new);
+        self.latest.insert(mac, new.clone());
         new
+    }
+
+    /// Reports whether a client got an OFFER on this network in the same exchange.
+    pub fn has_offer(
+        &self,
+        mac: MacAddress,
+        id: TransactionId,
+        network: &str,
+        now: Timestamp,
+    ) -> bool {
+        let latest = self.latest.get(&mac);
+        let same = latest.filter(|it| it.id == id && now < it.began + EXCHANGE_TIME);
+        same.and_then(|it| it.offered.as_ref())
+            .is_some_and(|offered| offered.network == network)
+    }
+
+    /// Records the decision of an OFFER, which the ACK of the exchange repeats.
+    pub fn offered(&mut self, mac: MacAddress, offered: OfferedBoot) {
+        if let Some(latest) = self.latest.get_mut(&mac) {
+            latest.offered = Some(offered);
+        }
     }
 
     /// Records that a client has its ACK.

@@ -1,4 +1,5 @@
-use super::boot::{AssignedBootFile, file_of_requested_size};
+use super::assigned_boot_file::AssignedBootFile;
+use super::boot::file_of_requested_size;
 use super::delivery::Delivery;
 use super::ignore_reason::IgnoreReason;
 use super::request_context::RequestContext;
@@ -67,6 +68,8 @@ impl DhcpVerdict {
                 message,
             }
         });
+        exchange.class = context.class().map(|class| class.name.clone());
+        exchange.architecture = context.client.announced_architecture();
         exchange.remark = self
             .remark
             .or_else(|| remarks::wrong_network(context))

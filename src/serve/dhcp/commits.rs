@@ -125,6 +125,8 @@ mod tests {
             transaction_id,
             mac: Some(mac),
             host: None,
+            guid: None,
+            class: None,
             architecture: None,
             boot_file: None,
             remark: None,

@@ -107,6 +107,12 @@ fn sent(reply: &DhcpReply, exchange: &Exchange, dropped: &[String]) -> LogLine {
             parts.push(shown.to_string());
         }
     }
+    if let Some(guid) = exchange.guid {
+        parts.push(format!("InfiniBand port {guid}"));
+    }
+    if let Some(class) = &exchange.class {
+        parts.push(format!("class {class}"));
+    }
     if let Some(architecture) = exchange.architecture {
         parts.push(architecture.to_string());
     }
@@ -127,6 +133,8 @@ fn sent(reply: &DhcpReply, exchange: &Exchange, dropped: &[String]) -> LogLine {
         .mac(exchange.mac)
         .host(exchange.host.as_deref())
         .fact("xid", exchange.transaction_id.to_string())
+        .fact("guid", exchange.guid.map(|guid| guid.to_string()))
+        .fact("class", exchange.class.clone())
         .fact("address", address)
         .fact(
             "architecture",
@@ -167,13 +175,93 @@ fn ignored(why: &IgnoreReason, exchange: &Exchange) -> LogLine {
         .as_deref()
         .map(|remark| format!("; {remark}"))
         .unwrap_or_default();
+    let sender = exchange
+        .guid
+        .map(|guid| format!(" of InfiniBand port {guid}"))
+        .unwrap_or_default();
     LogLine::new(
         level,
         "dhcp",
         "dhcp-ignored",
-        format!("ignored a {request}: {why}{remark}"),
+        format!("ignored a {request}{sender}: {why}{remark}"),
     )
     .mac(exchange.mac)
     .host(exchange.host.as_deref())
+    .fact("guid", exchange.guid.map(|guid| guid.to_string()))
     .fact("xid", exchange.transaction_id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::inventory::site_builder::SiteBuilder;
+    use crate::machine::{HardwareAddress, MacAddress};
+    use crate::respond::dhcp::{DhcpResponder, Ingress};
+    use crate::token::StoreKey;
+    use crate::wire::dhcp::{DhcpMessage, Operation, OptionCode, TransactionId};
+
+    /// Returns the log line of a DISCOVER with these options.
+    fn line(hardware_type: u8, options: &[(u8, &[u8])]) -> LogLine {
+        let inventory = SiteBuilder::new(
+            "loaders: {bios: undionly.kpxe}\nnetworks: [{name: prov0, subnet: 10.20.0.0/24, pool: \
+             10.20.0.200-10.20.0.250, classes: [{name: onie, match: {vendor_class: onie_vendor}}]}]",
+        )
+        .build();
+        let mac = MacAddress::new([2, 0, 0, 0, 0, 1]);
+        let mut discover = DhcpMessage::new(Operation::Request, mac, TransactionId(7));
+        discover.hardware_type = hardware_type;
+        if hardware_type != 1 {
+            discover.hardware_address = HardwareAddress::new(0, [0; 16]);
+        }
+        discover.options.set_message_type(MessageType::Discover);
+        for (code, value) in options {
+            discover.options.set_raw(OptionCode::from(*code), *value);
+        }
+        let ingress = Ingress {
+            network: Some("prov0"),
+            address: Ipv4Addr::new(10, 20, 0, 10),
+        };
+        let (key, now) = (StoreKey::new([7; 32]), Timestamp::UNIX_EPOCH);
+        let mut responder = DhcpResponder::new([]);
+        let response = responder.respond(&inventory, &key, ingress, &discover, now);
+        match response.reply {
+            Ok(reply) => sent(&reply, &response.exchange, &[]),
+            Err(why) => ignored(&why, &response.exchange),
+        }
+    }
+
+    #[test]
+    fn the_log_names_infiniband_ports_classes_and_unknown_architectures() {
+        let identifier: &[u8] = &[32, 0, 2, 0xc9, 3, 0, 0, 0x10, 0x39];
+        for (hardware_type, options, expected) in [
+            (
+                32,
+                &[(61, identifier)][..],
+                "10.20.0.200 InfiniBand port 00:02:c9:03:00:00:10:39",
+            ),
+            (
+                32,
+                &[(61, identifier), (53, &[9][..])],
+                "ignored a forcerenew of InfiniBand port 00:02:c9:03:00:00:10:39: ",
+            ),
+            (
+                1,
+                &[(60, &b"onie_vendor:x86_64"[..])],
+                "10.20.0.200 class onie",
+            ),
+            (
+                1,
+                &[(60, b"PXEClient"), (93, &[0, 5])],
+                "10.20.0.200 (client architecture 5 (Intel Lean Client) is not supported: the \
+                 client gets no boot file)",
+            ),
+        ] {
+            let line = format!("{:?}", line(hardware_type, options));
+            assert!(line.contains(expected), "{line}");
+            let has_guid = line.contains("(\"guid\", String(\"00:02:c9:03:00:00:10:39\"))");
+            assert_eq!(has_guid, hardware_type == 32, "{line}");
+        }
+    }
 }

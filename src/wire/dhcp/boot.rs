@@ -1,7 +1,7 @@
 use std::str;
 
 use super::{DhcpMessage, DhcpOptions, IPXE_ENCAPSULATED, OptionCode};
-use crate::machine::{Architecture, SystemUuid};
+use crate::machine::{Architecture, SystemUuid, UnknownArchitecture};
 
 /// The features that iPXE announces in option 175.
 ///
@@ -42,17 +42,20 @@ const RASPBERRY_PI: [[u8; 3]; 7] = [
 
 impl DhcpMessage {
     /// Returns the client's architecture, as [`DhcpOptions::architecture`] reads it. A Raspberry Pi's own
-    /// firmware announces a BIOS, so its Ethernet address identifies it.
+    /// firmware announces a BIOS or nothing, so its machine identifier (97) identifies it, or its vendor
+    /// class and its Ethernet address.
     ///
-    /// UEFI and iPXE on such a machine announce their own architecture.
-    pub fn architecture(&self) -> Option<Architecture> {
-        let announced = self.options.architecture();
+    /// UEFI, U-Boot and iPXE on such a machine announce their own architecture.
+    ///
+    /// # Errors
+    /// When the client announces only unknown architectures.
+    pub fn architecture(&self) -> Result<Option<Architecture>, UnknownArchitecture> {
         let bytes = self.hardware_address.octets();
-        let is_pi = RASPBERRY_PI.iter().any(|oui| bytes.starts_with(oui));
-        let is_firmware = self.options.is_pxe_client() && !self.options.is_ipxe();
-        match announced {
-            None | Some(Architecture::Bios) if is_pi && is_firmware => {
-                Some(Architecture::RaspberryPi)
+        let has_address = RASPBERRY_PI.iter().any(|oui| bytes.starts_with(oui));
+        let is_pi = self.options.is_raspberry_pi() || has_address && self.options.is_pxe_client();
+        match self.options.architecture() {
+            Ok(None | Some(Architecture::Bios)) if is_pi && !self.options.is_ipxe() => {
+                Ok(Some(Architecture::RaspberryPi))
             }
             announced => announced,
         }
@@ -79,13 +82,40 @@ impl DhcpOptions {
         whole.iter().copied().map(u16::from_be_bytes).collect()
     }
 
-    /// Returns the client's architecture: the first known one in option 93, else the digits of
-    /// `Arch:00007` in option 60.
-    pub fn architecture(&self) -> Option<Architecture> {
-        self.client_architectures()
-            .into_iter()
-            .chain(self.architecture_of_vendor_class())
-            .find_map(Architecture::from_code)
+    /// Reports whether option 60 is U-Boot's own class, such as `U-Boot.armv8`.
+    ///
+    /// Source: U-Boot, `cmd/Kconfig`, `BOOTP_VCI_STRING`.
+    pub fn is_uboot_client(&self) -> bool {
+        self.vendor_class()
+            .is_some_and(|class| class == b"U-Boot" || class.starts_with(b"U-Boot."))
+    }
+
+    /// Returns the client's architecture: the first known one in option 93; without that option, the
+    /// digits of `Arch:00007` or the processor of `U-Boot.armv8` in option 60; `None` if the client
+    /// announces nothing.
+    ///
+    /// # Errors
+    /// When the client announces only unknown architectures; the error is about the first one.
+    pub fn architecture(&self) -> Result<Option<Architecture>, UnknownArchitecture> {
+        let mut codes = self.client_architectures();
+        if codes.is_empty() {
+            codes.extend(self.architecture_of_vendor_class());
+        }
+        let mut read = codes.into_iter().map(Architecture::from_code);
+        match read.next() {
+            None => Ok(self.architecture_of_uboot()),
+            Some(Ok(first)) => Ok(Some(first)),
+            Some(Err(first)) => read.find_map(Result::ok).map(Some).ok_or(first),
+        }
+    }
+
+    /// Reports whether the machine identifier (97) is that of a Raspberry Pi's boot ROM: it starts with
+    /// type 0 and `RPi` with the digit of the model, such as `RPi4`.
+    ///
+    /// Source: Raspberry Pi documentation, "Network booting", and captures of a Raspberry Pi 4.
+    fn is_raspberry_pi(&self) -> bool {
+        let identifier = self.raw(OptionCode::ClientMachineIdentifier);
+        matches!(identifier, Some([0, b'R', b'P', b'i', b'0'..=b'9', ..]))
     }
 
     /// Returns the machine's UUID (97), if the option has the one known type, 0, and its length.
@@ -113,9 +143,30 @@ impl DhcpOptions {
             .any(|(code, value)| code == feature as u8 && value.iter().any(|&byte| byte != 0))
     }
 
+    /// Lists the client's user classes (77): the list of RFC 3004, or else the whole option as one class.
+    pub fn user_classes(&self) -> Vec<String> {
+        let Some(option) = self.raw(OptionCode::UserClass) else {
+            return Vec::new();
+        };
+        let listed: Vec<&[u8]> = listed_classes(option).collect();
+        let is_list = listed.iter().map(|class| class.len() + 1).sum::<usize>() == option.len();
+        let classes = if is_list { listed } else { vec![option] };
+        let texts = classes.into_iter().map(String::from_utf8_lossy);
+        texts.map(String::from).collect()
+    }
+
     fn vendor_class_starts_with(&self, prefix: &[u8]) -> bool {
         self.vendor_class()
             .is_some_and(|class| class.starts_with(prefix))
+    }
+
+    /// Reads the processor in U-Boot's vendor class; a build without PXE sends no option 93.
+    fn architecture_of_uboot(&self) -> Option<Architecture> {
+        match self.vendor_class()? {
+            b"U-Boot.armv8" => Some(Architecture::UbootArm64),
+            b"U-Boot.armv7" | b"U-Boot.arm" => Some(Architecture::UbootArm32),
+            _ => None,
+        }
     }
 
     fn architecture_of_vendor_class(&self) -> Option<u16> {
@@ -158,14 +209,42 @@ mod tests {
             (&[(93, &[0, 9])], Some(Architecture::UefiX64)),
             (&[(93, &[0xff, 0, 0, 11])], Some(Architecture::UefiArm64)),
             (&[(93, &[0, 0]), (60, x64)], Some(Architecture::Bios)),
-            (&[(93, &[0xff, 0]), (60, x64)], Some(Architecture::UefiX64)),
             (&[(93, &[7]), (60, x64)], Some(Architecture::UefiX64)),
             (&[(60, http)], Some(Architecture::HttpX64)),
+            (&[(60, b"U-Boot.armv8")], Some(Architecture::UbootArm64)),
+            (&[(60, b"U-Boot.armv7")], Some(Architecture::UbootArm32)),
+            (
+                &[(60, b"U-Boot.armv8"), (93, &[0, 0x16])],
+                Some(Architecture::UbootArm64),
+            ),
+            (&[(60, b"U-Boot")], None),
             (&[(60, b"PXEClient:Arch:")], None),
             (&[(60, b"PXEClient")], None),
             (&[], None),
         ] {
-            assert_eq!(options(values).architecture(), expected, "{values:?}");
+            assert_eq!(options(values).architecture(), Ok(expected), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_architecture_is_an_error_that_names_its_number_whatever_the_vendor_class_says() {
+        let bios: &[u8] = b"PXEClient:Arch:00000:UNDI:002001";
+        for (values, expected) in [
+            (
+                &[(93, &[0, 5][..]), (60, bios)][..],
+                "client architecture 5 (Intel Lean Client) is not supported",
+            ),
+            (
+                &[(93, &[0, 99, 0, 1])],
+                "client architecture 99 is not supported",
+            ),
+            (
+                &[(60, b"PXEClient:Arch:00034")],
+                "client architecture 34 (MIPS 64-bit UEFI) is not supported",
+            ),
+        ] {
+            let error = options(values).architecture().unwrap_err();
+            assert_eq!(error.to_string(), expected, "{values:?}");
         }
     }
 
@@ -193,6 +272,18 @@ mod tests {
         ] {
             assert_eq!(options(values).is_ipxe(), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn user_classes_are_a_list_or_one_text() {
+        for (value, expected) in [
+            (&b"\x03foo\x04iPXE"[..], &["foo", "iPXE"][..]),
+            (b"onie_dhcp_user_class", &["onie_dhcp_user_class"]),
+            (b"\x09iPXE", &["\u{9}iPXE"]),
+        ] {
+            assert_eq!(options(&[(77, value)]).user_classes(), expected);
+        }
+        assert!(options(&[]).user_classes().is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! on the order, the padding and the length of a reply.
 
 mod boot;
+mod infiniband;
 mod layout;
 mod lists;
 mod option_table;
@@ -74,6 +75,9 @@ pub struct DhcpMessage {
     pub boot_file: Vec<u8>,
     /// The options.
     pub options: DhcpOptions,
+    /// Whether a PAD follows each option of a reply that firmware reads past its end. Some firmware rejects
+    /// PADs between options. It is not part of the layout: a parsed message always has `true`.
+    pub pads_options: bool,
 }
 
 impl DhcpMessage {
@@ -98,6 +102,7 @@ impl DhcpMessage {
             server_name: Vec::new(),
             boot_file: Vec::new(),
             options: DhcpOptions::default(),
+            pads_options: true,
         }
     }
 }

@@ -75,6 +75,10 @@ pub struct Reservation {
     pub reason: &'static str,
     /// The edit to make.
     pub help: &'static str,
+    /// Whether `none` may omit the option from the replies to a machine.
+    pub may_be_omitted: bool,
+    /// Whether a class of clients may set the option.
+    pub may_be_set_by_class: bool,
 }
 
 /// When a reply that is too long for its client loses an option.
@@ -141,38 +145,61 @@ const REMOVE: &str = "remove this line";
 const LAYOUT: Reservation = Reservation {
     reason: "is part of the message format",
     help: REMOVE,
+    may_be_omitted: false,
+    may_be_set_by_class: false,
 };
 const PROTOCOL: Reservation = Reservation {
     reason: "is part of the DHCP protocol",
     help: REMOVE,
+    may_be_omitted: false,
+    may_be_set_by_class: false,
 };
 const CLIENTS: Reservation = Reservation {
     reason: "is only sent by clients and relays",
     help: REMOVE,
+    may_be_omitted: false,
+    may_be_set_by_class: false,
+};
+/// The copy of the client's identifier, which clients from before RFC 6842 do not expect.
+const IDENTIFIER: Reservation = Reservation {
+    may_be_omitted: true,
+    ..PROTOCOL
 };
 const SUBNET: Reservation = Reservation {
     reason: "is set by the network's `subnet`",
     help: "change `subnet` of the network",
+    may_be_omitted: false,
+    may_be_set_by_class: false,
 };
 const GATEWAY: Reservation = Reservation {
     reason: "is set by the network's `gateway`",
     help: "write `gateway: …` in the network",
+    may_be_omitted: true,
+    may_be_set_by_class: false,
 };
 const FIRMWARE: Reservation = Reservation {
     reason: "selects the boot file",
     help: "write `loader: …` in the host or its profile, or `loaders:` in the site",
+    may_be_omitted: true,
+    may_be_set_by_class: true,
 };
 const LEASE: Reservation = Reservation {
     reason: "is set by the lease",
     help: "write `lease_time: …` in the network",
+    may_be_omitted: false,
+    may_be_set_by_class: false,
 };
 const SEARCH: Reservation = Reservation {
     reason: "is set by the network's `search`",
     help: "write `search: […]` in the network",
+    may_be_omitted: true,
+    may_be_set_by_class: false,
 };
 const ROUTES: Reservation = Reservation {
     reason: "is set by the network's `routes`",
     help: "write `routes: […]` in the network",
+    may_be_omitted: true,
+    may_be_set_by_class: false,
 };
 
 use OptionShape::{
@@ -233,7 +260,7 @@ const TABLE: [OptionRow; 54] = [
         .padded(),
     // Echoed: RFC 6842 §3.
     row(61, "client-identifier", Bytes)
-        .reserved(PROTOCOL)
+        .reserved(IDENTIFIER)
         .essential()
         .echoed(),
     // The header's `siaddr` names the same server.

@@ -111,6 +111,7 @@ impl DhcpMessage {
             server_name: text(&server_name, name_is_options),
             boot_file: text(&boot_file, file_is_options),
             options,
+            pads_options: true,
         })
     }
 }

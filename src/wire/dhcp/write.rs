@@ -180,7 +180,8 @@ impl DhcpMessage {
 
     /// Reports whether one PAD follows the option: in replies only, since firmware needs it.
     fn pads_after(&self, code: OptionCode) -> bool {
-        self.operation == Operation::Reply && firmware_reading(code).past_the_end
+        let is_padded = self.pads_options && self.operation == Operation::Reply;
+        is_padded && firmware_reading(code).past_the_end
     }
 }
 

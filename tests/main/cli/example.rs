@@ -113,7 +113,7 @@ fn the_example_names_every_key_of_the_inventory() {
     let unknown = "xyzxyzxyz: 1";
     let faulty = [
         format!(
-            "kind: Site\n{unknown}\nserver: {{{unknown}}}\nnetworks: [{{{unknown}}}]\nloaders: {{bios: {{{unknown}}}}}\nprovisioning: {{{unknown}}}\nsignatures: {{{unknown}, keys: [{{{unknown}}}]}}\nmenu: {{{unknown}, groups: [{{{unknown}, entries: [{{{unknown}}}]}}]}}\n"
+            "kind: Site\n{unknown}\nserver: {{{unknown}}}\nnetworks: [{{{unknown}, classes: [{{{unknown}, match: {{{unknown}}}}}]}}]\nloaders: {{bios: {{{unknown}}}}}\nprovisioning: {{{unknown}}}\nsignatures: {{{unknown}, keys: [{{{unknown}}}]}}\nmenu: {{{unknown}, groups: [{{{unknown}, entries: [{{{unknown}}}]}}]}}\n"
         ),
         format!("kind: Profile\n{unknown}\n"),
         format!(
@@ -154,7 +154,7 @@ fn the_example_names_every_key_of_the_inventory() {
             );
         }
     }
-    assert_eq!(mappings, 19, "{report:#}");
+    assert_eq!(mappings, 21, "{report:#}");
 }
 
 #[test]

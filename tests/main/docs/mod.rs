@@ -16,7 +16,7 @@ fn every_key_of_the_inventory_has_its_place_in_the_manual() {
     let page = read("man/pxectl-inventory.5");
     for (source, heading) in [
         (
-            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/loader_syntax.rs src/inventory/menu.rs src/inventory/signature_policy.rs",
+            "src/inventory/site.rs src/inventory/server.rs src/inventory/network.rs src/inventory/client_class.rs src/inventory/loader_syntax.rs src/inventory/menu.rs src/inventory/signature_policy.rs",
             "SITE",
         ),
         ("src/inventory/profile.rs", "PROFILE"),

@@ -43,6 +43,88 @@ fn a_raspberry_pi_is_recognized_by_its_address_and_gets_the_menu_that_it_require
 }
 
 #[test]
+fn a_raspberry_pi_is_recognized_by_its_machine_identifier_behind_any_address() {
+    for has_class in [true, false] {
+        let mut bench = Bench::with(with_pi);
+        let mut discover = message(stranger(1), MessageType::Discover);
+        let options = &mut discover.options;
+        let identifier = *b"\0RPi4\x14\x31\x11\0\x01\x02\x03\x04\x05\x06\x07\x08";
+        assert_eq!(identifier[..5], [0, 0x52, 0x50, 0x69, 0x34]);
+        options.set_raw(OptionCode::ClientMachineIdentifier, identifier);
+        if has_class {
+            let class = "PXEClient:Arch:00000:UNDI:002001";
+            options.set_text(OptionCode::ClassIdentifier, class);
+            options.set_number(OptionCode::ClientSystemArchitecture, 0);
+        }
+        let response = bench.send(&discover);
+        let seen = response.exchange.architecture;
+        assert_eq!(seen, Some(Architecture::RaspberryPi));
+        let offer = response.reply.unwrap().message;
+        assert_eq!(offer.boot_file, b"bootcode.bin");
+        let vendor = offer.options.raw(OptionCode::VendorExtensions).unwrap();
+        assert!(vendor.windows(17).any(|at| at == b"Raspberry Pi Boot"));
+    }
+}
+
+#[test]
+fn a_request_of_a_raspberry_pi_has_no_vendor_class_and_gets_what_its_offer_promised() {
+    let client = Client {
+        kind: ClientKind::RaspberryPi,
+        ..edk(stranger(1))
+    };
+    let mut bench = Bench::with(with_pi);
+    let offer = bench.reply(&client.discover(TransactionId(1)));
+    let request = client.request(TransactionId(1), &offer);
+    assert!(!request.options.contains(OptionCode::ClassIdentifier));
+    // A server that was restarted in between has not seen the DISCOVER.
+    for mut bench in [bench, Bench::with(with_pi)] {
+        let response = bench.send(&request);
+        let seen = response.exchange.architecture;
+        assert_eq!(seen, Some(Architecture::RaspberryPi));
+        let ack = response.reply.unwrap().message;
+        assert_eq!(ack.boot_file, b"bootcode.bin");
+        let vendor = |reply: &DhcpMessage| {
+            let value = reply.options.raw(OptionCode::VendorExtensions);
+            value.map(<[u8]>::to_vec)
+        };
+        assert_eq!(vendor(&ack), vendor(&offer));
+        assert!(vendor(&ack).is_some());
+    }
+}
+
+/// Reports whether a PAD stands before END.
+fn has_pad(bytes: &[u8]) -> bool {
+    let mut rest = &bytes[240..];
+    loop {
+        match rest[0] {
+            0 => return true,
+            255 => return false,
+            _ => rest = &rest[2 + usize::from(rest[1])..],
+        }
+    }
+}
+
+#[test]
+fn a_raspberry_pi_gets_no_pad_bytes_and_other_clients_keep_theirs() {
+    let pi = Client {
+        kind: ClientKind::RaspberryPi,
+        ..edk(PI)
+    };
+    for (client, expected) in [(pi, false), (edk(KNOWN), true)] {
+        let mut bench = Bench::with(with_pi);
+        let mut replies = vec![bench.send(&client.discover(TransactionId(1)))];
+        let offer = replies[0].reply.clone().unwrap().message;
+        replies.push(bench.send(&client.request(TransactionId(1), &offer)));
+        for response in replies {
+            let reply = response.reply.unwrap();
+            let bytes = reply.message.write(reply.limit).unwrap();
+            assert_eq!(has_pad(&bytes), expected, "{client:?}");
+            assert!(bytes.len() >= 300);
+        }
+    }
+}
+
+#[test]
 fn other_firmware_on_a_raspberry_pi_keeps_its_announced_architecture() {
     let ipxe = {
         let mut discover = pxe(PI, 0);
