@@ -5,7 +5,10 @@ use libfuzzer_sys::fuzz_target;
 use pxectl::bundle::builder::Checksums;
 
 fuzz_target!(|bytes: &[u8]| {
-    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(bytes.len());
     let (path, list) = bytes.split_at(end);
     let path = String::from_utf8_lossy(path);
     let list = Checksums::parse(list);

@@ -11,9 +11,7 @@ use pxectl::bmc::media::VirtualDrive;
 use pxectl::bmc::operation::OperationState;
 use pxectl::bmc::quirks::quirks;
 use pxectl::bmc::resource::{ServiceRoot, System};
-use pxectl::bmc::{
-    BootRequest, BootTarget, HardwareDisk, HardwareNic, LogEntry, SecureBoot,
-};
+use pxectl::bmc::{BootRequest, BootTarget, HardwareDisk, HardwareNic, LogEntry, SecureBoot};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(value) = serde_json::from_slice(bytes) else {

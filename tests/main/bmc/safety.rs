@@ -25,7 +25,7 @@ fn update_record(rack: &Rack, change: impl FnOnce(&mut HostRecord)) {
     let mut record = records
         .into_iter()
         .find(|record| record.host == HOST)
-        .unwrap_or_else(|| HostRecord::new(HOST, jiff::Timestamp::now()));
+        .unwrap_or_else(|| HostRecord::new(HOST, pxectl::clock::wall_time()));
     change(&mut record);
     let update = HostUpdate {
         record,

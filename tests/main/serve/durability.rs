@@ -28,7 +28,7 @@ fn ask_for_leases(dhcp: &Dhcp, client: u8, stop: &AtomicBool) -> Promises {
             break;
         }
         let mac = MacAddress::new([2, 0, 0, 0, client, (number % 20) as u8]);
-        let asked = Timestamp::now();
+        let asked = pxectl::clock::wall_time();
         let Some(ack) = dhcp.lease(&firmware(mac), number) else {
             break;
         };

@@ -9,7 +9,6 @@ mod machine;
 use std::collections::BTreeMap;
 use std::fs;
 
-use jiff::Timestamp;
 use pxectl::machine::{Phase as StoredPhase, Session};
 use pxectl::store::{SqliteStore, Store};
 use pxectl::token::{Capability, StoreKey};
@@ -237,9 +236,9 @@ impl World {
 
     fn clocks(&self) -> Clocks {
         Clocks {
-            wall: Timestamp::now().as_second(),
+            wall: pxectl::clock::wall_time().as_second(),
             boot: 1,
-            since_boot: Timestamp::now().as_second(),
+            since_boot: pxectl::clock::wall_time().as_second(),
         }
     }
 

@@ -55,7 +55,7 @@ impl Rack {
 
     /// The boot URL of `worker-01`, and the token in it.
     pub fn boot_url(&self) -> (String, String) {
-        self.boot_url_at(Timestamp::now())
+        self.boot_url_at(pxectl::clock::wall_time())
     }
 
     /// The same, given by a DHCP server whose clock shows another time.

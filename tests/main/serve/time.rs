@@ -85,7 +85,7 @@ fn library() -> Option<PathBuf> {
 }
 
 fn ahead(seconds: i64) -> Timestamp {
-    Timestamp::now() + SignedDuration::from_secs(seconds)
+    pxectl::clock::wall_time() + SignedDuration::from_secs(seconds)
 }
 
 /// What `worker-01` is given to boot at a time.

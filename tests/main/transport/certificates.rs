@@ -48,8 +48,8 @@ impl Authority {
         let end = end.trim().trim_start_matches("notAfter=").to_owned();
         let end = run_tool("date", &["-d", &end, "+%s"]);
         let end: i64 = end.trim().parse().expect("seconds");
-        assert!(end - jiff::Timestamp::now().as_second() < 60, "{end}");
-        while jiff::Timestamp::now().as_second() <= end {
+        assert!(end - pxectl::clock::wall_time().as_second() < 60, "{end}");
+        while pxectl::clock::wall_time().as_second() <= end {
             thread::sleep(Duration::from_millis(20));
         }
     }

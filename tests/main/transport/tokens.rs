@@ -17,7 +17,7 @@ use crate::transport::server::{DockerRegistry, FakeRegistry, Request, response};
 fn token(keys: &Path, scope: &str, seconds: i64) -> String {
     let pem = std::fs::read_to_string(keys.join("token.crt")).expect("a certificate");
     let der: String = pem.lines().filter(|line| !line.contains("--")).collect();
-    let now = jiff::Timestamp::now().as_second();
+    let now = pxectl::clock::wall_time().as_second();
     let access = scope.split(' ').filter_map(|scope| {
         let (kind, rest) = scope.split_once(':')?;
         let (name, actions) = rest.rsplit_once(':')?;

@@ -1,6 +1,5 @@
 //! What machines do: they boot, fetch and report.
 
-use jiff::Timestamp;
 use pxectl::machine::{MacAddress, SystemUuid};
 use pxectl::token::{Capability, Purpose, StoreKey};
 
@@ -17,7 +16,7 @@ impl World {
         let mac = MacAddress::new(shown.mac);
         let uuid = SystemUuid::from_wire(swapped(shown.uuid.unwrap()));
         let token = match has_token {
-            true => key.boot_token(mac, Some(uuid), Timestamp::now()),
+            true => key.boot_token(mac, Some(uuid), pxectl::clock::wall_time()),
             false => "".into(),
         };
         let serial = shown.serial.unwrap();
