@@ -277,7 +277,7 @@ fn respond(
                     let text = format!("the range is outside the {size} bytes of the file");
                     log.write(&line.and(&format!("416: {text}")));
                     let range = (header::CONTENT_RANGE, format!("bytes */{size}"));
-                    // For an empty body, hyper would write ResponseContent-Length last.
+                    // For an empty body, hyper would write Content-Length last.
                     return text_response(
                         method,
                         StatusCode::RANGE_NOT_SATISFIABLE,
@@ -324,7 +324,7 @@ fn response(
     rest: &[(HeaderName, String)],
     body: Body,
 ) -> Response<Body> {
-    // Deviation: shim 16.0 works only if ResponseContent-Length is the first header.
+    // Deviation: shim 16.0 works only if Content-Length is the first header.
     let mut builder = Response::builder().status(status);
     if status != StatusCode::NOT_MODIFIED {
         builder = builder.header(header::CONTENT_LENGTH, length);
