@@ -101,6 +101,69 @@ fn add(
     Ok(())
 }
 
+/// The headings that the help of a command may have after its options, each with a colon. Other lines that
+/// end with a colon are text.
+const HEADINGS: [&str; 2] = ["Examples", "Exit status"];
+
+/// What stands before a line of the text that follows the options.
+#[derive(Clone, Copy)]
+enum ExtraPart {
+    /// Nothing: text gets the heading NOTES.
+    Start,
+    /// A heading, or the end of a paragraph.
+    Break,
+    Paragraph,
+    /// Indented lines, which are printed as they are.
+    Indented,
+}
+
+impl ExtraPart {
+    /// Returns what ends the part.
+    fn end(self) -> &'static str {
+        match self {
+            Self::Indented => ".fi\n",
+            Self::Start | Self::Break | Self::Paragraph => "",
+        }
+    }
+
+    /// Writes a line, and returns the part to which it belongs.
+    fn write(self, line: &str, text: &mut String) -> Self {
+        let heading = line.strip_suffix(':').filter(|it| HEADINGS.contains(it));
+        if let Some(heading) = heading {
+            text.push_str(self.end());
+            text.push_str(&format!(".SH \"{}\"\n", heading.to_uppercase()));
+            return Self::Break;
+        }
+        if line.is_empty() {
+            return match self {
+                Self::Paragraph => Self::Break,
+                Self::Start | Self::Break | Self::Indented => self,
+            };
+        }
+        let (before, part) = if line.starts_with(' ') {
+            let before = match self {
+                Self::Start => ".SH NOTES\n.nf\n",
+                Self::Break => ".nf\n",
+                Self::Paragraph => ".PP\n.nf\n",
+                Self::Indented => "",
+            };
+            (before, Self::Indented)
+        } else {
+            let before = match self {
+                Self::Start => ".SH NOTES\n",
+                Self::Break => ".PP\n",
+                Self::Paragraph => "",
+                Self::Indented => ".fi\n.PP\n",
+            };
+            (before, Self::Paragraph)
+        };
+        text.push_str(before);
+        text.push_str(line);
+        text.push('\n');
+        part
+    }
+}
+
 /// Fixes the output of the generator: the title has an empty date, lists of values mix blank lines and
 /// breaks, `help` has no page, and the examples run together under the heading EXTRA.
 fn tidied(name: &str, page: &str) -> String {
@@ -110,16 +173,14 @@ fn tidied(name: &str, page: &str) -> String {
     );
     let page = page.replace("\n.br\n\n.br\n", "\n.sp\n").replace(&help, "");
     let mut text = String::with_capacity(page.len());
-    let mut extra = false;
-    let mut verbatim = false;
-    let mut noted = false;
+    let mut extra: Option<ExtraPart> = None;
     for line in page.lines() {
         if line.starts_with(".SH") {
-            if std::mem::take(&mut verbatim) {
-                text.push_str(".fi\n");
+            if let Some(part) = extra.take() {
+                text.push_str(part.end());
             }
-            extra = line == ".SH EXTRA";
-            if extra {
+            if line == ".SH EXTRA" {
+                extra = Some(ExtraPart::Start);
                 continue;
             }
         }
@@ -128,20 +189,15 @@ fn tidied(name: &str, page: &str) -> String {
             text.push_str(&format!(
                 ".TH {title} 1 \"\" \"pxectl {version}\" \"pxectl manual\"\n"
             ));
-        } else if let Some(heading) = line.strip_suffix(':').filter(|_| extra) {
-            if std::mem::replace(&mut verbatim, true) {
-                text.push_str(".fi\n");
-            }
-            text.push_str(&format!(".SH \"{}\"\n.nf\n", heading.to_uppercase()));
-        } else if extra && !verbatim && !std::mem::replace(&mut noted, true) {
-            text.push_str(&format!(".SH NOTES\n{line}\n"));
-        } else if !(extra && line.is_empty()) {
+        } else if let Some(part) = extra {
+            extra = Some(part.write(line, &mut text));
+        } else {
             text.push_str(line);
             text.push('\n');
         }
     }
-    if verbatim {
-        text.push_str(".fi\n");
+    if let Some(part) = extra {
+        text.push_str(part.end());
     }
     text
 }

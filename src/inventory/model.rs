@@ -199,7 +199,7 @@ impl Inventory {
             .into_iter()
             .flatten()
             .find_map(|options| options.get(&INTERFACE_MTU));
-        match option.and_then(OptionSetting::octets).as_deref() {
+        match option.and_then(OptionSetting::bytes).as_deref() {
             Some(&[high, low]) => Some(u16::from_be_bytes([high, low])),
             _ => network.mtu,
         }

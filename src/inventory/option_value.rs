@@ -21,9 +21,9 @@ pub enum OptionSetting {
 
 impl OptionSetting {
     /// Returns the bytes of an option that is sent.
-    pub fn octets(&self) -> Option<Vec<u8>> {
+    pub fn bytes(&self) -> Option<Vec<u8>> {
         match self {
-            Self::Send(value) => Some(value.octets()),
+            Self::Send(value) => Some(value.bytes()),
             Self::Omit => None,
         }
     }
@@ -59,7 +59,7 @@ pub enum OptionValue {
     /// Addresses.
     Addresses(Vec<Ipv4Addr>),
     /// Bytes.
-    Octets(Vec<u8>),
+    Bytes(Vec<u8>),
     /// A number in one byte.
     U8(u8),
     /// A number in two bytes.
@@ -70,11 +70,11 @@ pub enum OptionValue {
 
 impl OptionValue {
     /// Returns the bytes of the option: numbers are in network order.
-    pub fn octets(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.clone().into_bytes(),
             Self::Addresses(list) => list.iter().flat_map(|it| it.octets()).collect(),
-            Self::Octets(octets) => octets.clone(),
+            Self::Bytes(bytes) => bytes.clone(),
             Self::U8(number) => vec![*number],
             Self::U16(number) => number.to_be_bytes().to_vec(),
             Self::U32(number) => number.to_be_bytes().to_vec(),
@@ -88,7 +88,7 @@ impl OptionValue {
         };
         matches!(
             (self, shape),
-            (Self::Octets(_), _)
+            (Self::Bytes(_), _)
                 | (_, Bytes | SubOptions | Architectures | MachineIdentifier)
                 | (Self::Text(_), Text | FileName)
                 | (Self::Addresses(_), Address | Addresses)
@@ -134,8 +134,8 @@ impl FromStr for OptionValue {
             }
             Some(("hex", rest)) => {
                 let digits: String = rest.chars().filter(|c| !":- ".contains(*c)).collect();
-                let octets = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
-                Self::Octets(octets.map_err(|_| form("an even number of hexadecimal digits"))?)
+                let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
+                Self::Bytes(bytes.map_err(|_| form("an even number of hexadecimal digits"))?)
             }
             Some(("u8", rest)) => {
                 Self::U8(rest.parse().map_err(|_| form("a number from 0 to 255"))?)
@@ -149,7 +149,7 @@ impl FromStr for OptionValue {
             ),
             _ => Self::Text(text.to_owned()),
         };
-        match value.octets().len() {
+        match value.bytes().len() {
             1..=255 => Ok(value),
             have => Err(ParseOptionValueError::Length { have }),
         }
@@ -164,8 +164,8 @@ impl fmt::Display for OptionValue {
                 let texts: Vec<_> = list.iter().map(Ipv4Addr::to_string).collect();
                 write!(f, "ip:{}", texts.join(","))
             }
-            Self::Octets(octets) => {
-                write!(f, "hex:{}", data_encoding::HEXLOWER.encode(octets))
+            Self::Bytes(bytes) => {
+                write!(f, "hex:{}", data_encoding::HEXLOWER.encode(bytes))
             }
             Self::U8(number) => write!(f, "u8:{number}"),
             Self::U16(number) => write!(f, "u16:{number}"),

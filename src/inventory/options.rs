@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_prefix_sets_the_type_of_a_value() {
-        for (text, octets) in [
+        for (text, bytes) in [
             ("pxelinux.cfg", &b"pxelinux.cfg"[..]),
             ("http://10.20.0.10/wpad", b"http://10.20.0.10/wpad"),
             ("text:ip:1", b"ip:1"),
@@ -130,7 +130,7 @@ mod tests {
             ("u32:9000", &[0, 0, 0x23, 0x28]),
         ] {
             let value: OptionValue = text.parse().unwrap();
-            assert_eq!(value.octets(), octets, "{text}");
+            assert_eq!(value.bytes(), bytes, "{text}");
             assert_eq!(value.to_string().parse(), Ok(value), "{text}");
         }
         let long = "x".repeat(256);

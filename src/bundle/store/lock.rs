@@ -101,23 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn garbage_collection_waits_for_writers() {
+    fn garbage_collection_and_writers_lock_each_other_out() {
         let directory = tempfile::tempdir().unwrap();
         let store = BundleStore::open_or_create(directory.path()).unwrap();
-        let lock = store.lock_shared().unwrap();
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let other = store.clone();
-        let collector = std::thread::spawn(move || {
-            let _alone = other.lock_exclusive().unwrap();
-            sender.send(()).unwrap();
-        });
-        assert!(
-            receiver
-                .recv_timeout(std::time::Duration::from_millis(100))
-                .is_err()
-        );
-        drop(lock);
-        receiver.recv().unwrap();
-        collector.join().unwrap();
+        let other = File::open(store.partial().unwrap()).unwrap();
+        let writer = store.lock_shared().unwrap();
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(writer);
+        let collector = store.lock_exclusive().unwrap();
+        let writer = other.try_lock_shared();
+        assert!(matches!(writer, Err(TryLockError::WouldBlock)));
+        drop(collector);
+        other.try_lock_shared().unwrap();
     }
 }

@@ -202,7 +202,7 @@ fn json((bundle, state): &(&Bundle, ReleaseState)) -> Value {
     })
 }
 
-/// The bundle store, or an empty one for temporary files where there is none, as in CI.
+/// The bundle store. If there is none, as in CI, an empty store holds the temporary files.
 struct ReadStore {
     store: BundleStore,
     /// The directory to remove.

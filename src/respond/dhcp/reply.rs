@@ -174,7 +174,7 @@ fn option_settings(context: &RequestContext<'_>) -> ExtraOptions {
 /// Adds the options of the inventory, except those of the boot file.
 fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
     for (code, setting) in option_settings(context) {
-        if let Some(value) = setting.octets().filter(|_| !is_reserved(code)) {
+        if let Some(value) = setting.bytes().filter(|_| !is_reserved(code)) {
             reply.options.set_raw(code.into(), value);
         }
     }
@@ -184,7 +184,7 @@ fn add_extras(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
 /// for the boot file, and the omitted options.
 fn apply_final_settings(context: &RequestContext<'_>, reply: &mut DhcpMessage) {
     for (code, setting) in option_settings(context) {
-        match setting.octets() {
+        match setting.bytes() {
             None => {
                 reply.options.remove(code.into());
             }

@@ -4,31 +4,14 @@
 use serde_json::json;
 
 use crate::bmc::emulator::profile::{CONTOSO, Profile, SUPERMICRO_X10};
-use crate::bmc::emulator::{Bmc, Emulator, Fault, Operations, SettingsResource};
-use crate::bmc::rack::single_host;
-use crate::support::rack::Rack;
+use crate::bmc::emulator::{Emulator, Fault, Operations, SettingsResource};
+use crate::bmc::rack::SingleBmc;
 use crate::support::run_output::RunOutput;
 
 const HOST: &str = "host-001-0";
 
-/// One BMC and its host.
-struct SingleBmc {
-    _emulator: Emulator,
-    bmc: Bmc,
-    rack: Rack,
-}
-
 impl SingleBmc {
-    fn new(profile: Profile) -> Self {
-        let (emulator, bmc, rack) = single_host(profile);
-        Self {
-            _emulator: emulator,
-            bmc,
-            rack,
-        }
-    }
-
-    fn run(&self, words: &[&str]) -> RunOutput {
+    fn change(&self, words: &[&str]) -> RunOutput {
         self.rack.bmc(&[words, &[HOST]].concat())
     }
 
@@ -57,7 +40,7 @@ fn refused_reset_is_replaced_by_one_of_equal_effect() {
         single
             .bmc
             .machine(|machine| machine.refused_resets = refused.to_vec());
-        let output = single.run(&["power", action, "--yes"]);
+        let output = single.change(&["power", action, "--yes"]);
         // The report names the effect of the requests that were sent.
         output.assert_success().assert_contains(&["power cycled"]);
         assert_eq!(single.resets(), sent, "{action}");
@@ -71,7 +54,7 @@ fn weaker_reset_never_replaces_a_reset() {
         ..CONTOSO
     });
     for action in ["reset", "cycle", "off"] {
-        let output = single.run(&["power", action, "--yes"]);
+        let output = single.change(&["power", action, "--yes"]);
         output.assert_exit(3).assert_contains(&[
             "no suitable reset type",
             "GracefulShutdown, GracefulRestart",
@@ -88,7 +71,7 @@ fn no_override_is_left_behind_if_no_reset_is_possible() {
     });
     for command in [&["boot-pxe", "--yes"][..], &["boot-disk", "--yes"]] {
         single
-            .run(command)
+            .change(command)
             .assert_exit(3)
             .assert_contains(&["no suitable reset type"]);
     }
@@ -102,7 +85,7 @@ fn no_override_is_left_behind_if_no_reset_is_possible() {
     assert_eq!(single.bmc.changes(), []);
     // Without a reset, the override is set.
     single
-        .run(&["boot-pxe", "--yes", "--no-power"])
+        .change(&["boot-pxe", "--yes", "--no-power"])
         .assert_success();
 }
 
@@ -113,7 +96,7 @@ fn half_of_a_replaced_reset_is_recorded() {
         .bmc
         .machine(|machine| machine.refused_resets = vec!["ForceRestart", "PowerCycle", "On"]);
     single
-        .run(&["power", "reset", "--yes"])
+        .change(&["power", "reset", "--yes"])
         .assert_exit(3)
         .assert_contains(&["not supported by the chassis"]);
     assert_eq!(single.resets(), ["ForceOff"]);
@@ -132,7 +115,7 @@ fn override_that_stays_after_a_refused_reset_is_reported() {
         .bmc
         .machine(|machine| machine.refused_resets = refused.to_vec());
     single
-        .run(&["boot-pxe", "--yes"])
+        .change(&["boot-pxe", "--yes"])
         .assert_exit(3)
         .assert_contains(&[
             "set to boot from the network (PXE) once, and not rebooted",
@@ -150,7 +133,7 @@ fn accepted_operation_is_followed_to_its_end() {
     single
         .bmc
         .controller(|controller| controller.operations = Some(operations));
-    single.run(&["boot-pxe", "--yes"]).assert_success();
+    single.change(&["boot-pxe", "--yes"]).assert_success();
     assert_eq!(single.boots(), ["Pxe"]);
     // The override was not read back before its task had ended.
     let requests = single.bmc.requests();
@@ -172,7 +155,7 @@ fn failed_operation_is_reported_with_its_message() {
         single
             .bmc
             .controller(|controller| controller.operations = Some(operations));
-        let output = single.run(&[command, &["--yes"]].concat());
+        let output = single.change(&[command, &["--yes"]].concat());
         output.assert_exit(3).assert_contains(&[
             "was accepted, but its task ended with `Exception`: The BMC updates its firmware.",
         ]);
@@ -186,7 +169,7 @@ fn settings_resource_comes_before_an_override_for_every_boot() {
     single
         .bmc
         .machine(|machine| machine.settings_resource = Some(SettingsResource::Listed));
-    let output = single.run(&["boot-pxe", "--yes"]);
+    let output = single.change(&["boot-pxe", "--yes"]);
     output.assert_success();
     assert!(!output.stdout.contains("every boot"), "{}", output.all());
     let (boots, enabled) = single
@@ -210,7 +193,7 @@ fn settings_resource_that_a_refusal_names_is_used() {
     single
         .bmc
         .machine(|machine| machine.settings_resource = Some(SettingsResource::Named));
-    single.run(&["boot-pxe", "--yes"]).assert_success();
+    single.change(&["boot-pxe", "--yes"]).assert_success();
     assert_eq!(single.boots(), ["Pxe"]);
     let changes = single.bmc.changes();
     let patches = changes.iter().filter(|(method, ..)| method == "PATCH");
@@ -245,7 +228,7 @@ fn causes_of_a_denial_are_distinguished() {
         single
             .bmc
             .set_fault("/redfish/v1/Systems/", Fault::Denied(id, message));
-        let output = single.run(&["status"]);
+        let output = single.change(&["status"]);
         output.assert_exit(3).assert_contains(&[error, help]);
     }
 }
@@ -257,7 +240,7 @@ fn redirected_change_is_sent_again_to_the_same_bmc() {
         single
             .bmc
             .set_fault("/redfish/v1/Systems/", Fault::RedirectChange(status));
-        single.run(&["boot-pxe", "--yes"]).assert_success();
+        single.change(&["boot-pxe", "--yes"]).assert_success();
         assert_eq!(single.boots(), ["Pxe"], "{status}");
         let changes = single.bmc.changes();
         let sent: Vec<_> = changes
@@ -292,7 +275,7 @@ fn change_is_not_redirected_to_another_server() {
         .bmc
         .set_fault(reset, Fault::RedirectElsewhere(elsewhere.url()));
     single
-        .run(&["power", "reset", "--yes"])
+        .change(&["power", "reset", "--yes"])
         .assert_exit(3)
         .assert_contains(&["another server"]);
     assert_eq!(elsewhere.requests().len(), 0);
@@ -305,7 +288,7 @@ fn refused_boot_target_lists_the_supported_ones() {
         ..CONTOSO
     });
     single
-        .run(&["boot-pxe", "--yes"])
+        .change(&["boot-pxe", "--yes"])
         .assert_exit(3)
         .assert_contains(&[
             "The value Pxe is not in the list of acceptable values.",

@@ -130,3 +130,27 @@ pub fn single_host(profile: Profile) -> (Emulator, Bmc, Rack) {
     let rack = Rack::of_bmcs(&[&bmc]);
     (emulator, bmc, rack)
 }
+
+/// One BMC, and a rack of its machine.
+pub struct SingleBmc {
+    _emulator: Emulator,
+    pub bmc: Bmc,
+    pub rack: Rack,
+}
+
+impl SingleBmc {
+    /// Starts it.
+    pub fn new(profile: Profile) -> Self {
+        let (emulator, bmc, rack) = single_host(profile);
+        Self {
+            _emulator: emulator,
+            bmc,
+            rack,
+        }
+    }
+
+    /// Returns the host of the first machine.
+    pub fn host(&self) -> String {
+        format!("host-{:03}-0", self.bmc.number)
+    }
+}

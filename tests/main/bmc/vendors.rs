@@ -5,32 +5,10 @@ use serde_json::{Value, json};
 use crate::bmc::emulator::profile::{
     CONTOSO, DELL_14G, HPE, LENOVO, Media, PROFILES, Profile, SUSHY, Sessions, TWINS,
 };
-use crate::bmc::emulator::{Bmc, Emulator};
-use crate::bmc::rack::single_host;
+use crate::bmc::rack::SingleBmc;
 use crate::support::rack::Rack;
 
-/// One BMC, and a host for each of its machines.
-struct VendorCase {
-    _emulator: Emulator,
-    bmc: Bmc,
-    rack: Rack,
-}
-
-impl VendorCase {
-    fn new(profile: Profile) -> Self {
-        let (emulator, bmc, rack) = single_host(profile);
-        Self {
-            _emulator: emulator,
-            bmc,
-            rack,
-        }
-    }
-
-    /// Returns the host of the first machine.
-    fn host(&self) -> String {
-        format!("host-{:03}-0", self.bmc.number)
-    }
-
+impl SingleBmc {
     /// Runs a command on that host, which must succeed and leave no session open.
     #[track_caller]
     fn run(&self, words: &[&str]) -> String {
@@ -68,7 +46,7 @@ fn pxe(with: Value) -> Value {
 #[test]
 fn status_reads_each_vendor_and_changes_nothing() {
     for profile in PROFILES {
-        let case = VendorCase::new(*profile);
+        let case = SingleBmc::new(*profile);
         let output = case.run(&["status"]);
         for text in [profile.model, "on"] {
             assert!(
@@ -95,7 +73,7 @@ fn status_reads_each_vendor_and_changes_nothing() {
 fn each_vendor_boots_from_the_network_once_with_the_smallest_request() {
     let uefi = json!({"BootSourceOverrideMode": "UEFI"});
     for profile in PROFILES {
-        let case = VendorCase::new(*profile);
+        let case = SingleBmc::new(*profile);
         let output = case.run(&["boot-pxe", "--yes"]);
         let boots = case.bmc.machine(|machine| machine.boots.clone());
         assert_eq!(boots, ["Pxe"], "{}: {output}", profile.name);
@@ -113,7 +91,7 @@ fn each_vendor_boots_from_the_network_once_with_the_smallest_request() {
 #[test]
 fn machine_that_is_off_is_started_and_not_reset() {
     for profile in PROFILES {
-        let case = VendorCase::new(*profile);
+        let case = SingleBmc::new(*profile);
         case.bmc.machine(|machine| machine.power = "Off");
         case.run(&["boot-pxe", "--yes"]);
         let (boots, resets) = case
@@ -127,7 +105,7 @@ fn machine_that_is_off_is_started_and_not_reset() {
 #[test]
 fn power_reaches_the_requested_state_with_one_request() {
     for profile in PROFILES {
-        let case = VendorCase::new(*profile);
+        let case = SingleBmc::new(*profile);
         for (action, before, after, resets) in [
             ("off", "On", "Off", &["ForceOff"][..]),
             ("off", "Off", "Off", &[]),
@@ -160,7 +138,7 @@ fn power_reaches_the_requested_state_with_one_request() {
 
 #[test]
 fn command_waits_for_a_late_power_change() {
-    let case = VendorCase::new(CONTOSO);
+    let case = SingleBmc::new(CONTOSO);
     case.bmc.machine(|machine| machine.lag = 2);
     case.run(&["power", "off", "--yes"]);
     let reads = case.bmc.requests();
@@ -174,7 +152,7 @@ fn command_waits_for_a_late_power_change() {
 fn each_vendor_boots_from_disk_http_and_virtual_media() {
     const IMAGE: &str = "http://10.20.0.10:8080/files/live.iso";
     for profile in PROFILES {
-        let case = VendorCase::new(*profile);
+        let case = SingleBmc::new(*profile);
         case.run(&["boot-disk", "--yes"]);
         let boots = case.bmc.machine(|machine| machine.boots.clone());
         assert_eq!(boots, ["Hdd"], "{}", profile.name);
@@ -214,7 +192,7 @@ fn each_vendor_boots_from_disk_http_and_virtual_media() {
 #[test]
 fn unsupported_static_address_reboots_nothing() {
     let with_address = |profile| {
-        let case = VendorCase::new(profile);
+        let case = SingleBmc::new(profile);
         let nic = "network: prov0, boot: true";
         let address = "network: prov0, ip: 10.20.0.58, boot: true";
         case.rack.edit("hosts.yaml", nic, address);
@@ -270,7 +248,7 @@ fn override_is_removed_if_the_disk_has_no_name() {
         "BootSourceOverrideTarget": "None",
     }});
     for (vendor, accepted) in [(HPE, alone), (SUSHY, both)] {
-        let case = VendorCase::new(Profile {
+        let case = SingleBmc::new(Profile {
             targets: &["None", "Pxe", "Cd"],
             ..vendor
         });
@@ -289,7 +267,7 @@ fn override_is_removed_if_the_disk_has_no_name() {
 #[test]
 fn dry_run_prints_requests_and_sends_nothing() {
     for profile in PROFILES {
-        let case = VendorCase::new(*profile);
+        let case = SingleBmc::new(*profile);
         for command in [
             &["boot-pxe", "--dry-run"][..],
             &["power", "reset", "--dry-run"],
@@ -322,7 +300,7 @@ fn dry_run_prints_requests_and_sends_nothing() {
 fn command_waits_for_a_self_test() {
     // Each case waits for seconds. In parallel, all of them take as long as one.
     let waits = |profile: Profile, status: u16| {
-        let case = VendorCase::new(profile);
+        let case = SingleBmc::new(profile);
         case.bmc
             .controller(|controller| controller.post = Some((1, status)));
         case.run(&["boot-pxe", "--yes"]);
@@ -340,7 +318,7 @@ fn command_waits_for_a_self_test() {
 
 #[test]
 fn named_machine_behind_a_shared_address_is_booted() {
-    let case = VendorCase::new(TWINS);
+    let case = SingleBmc::new(TWINS);
     let second = format!("host-{:03}-1", case.bmc.number);
     case.rack
         .bmc(&["boot-pxe", "--yes", &second])
@@ -363,7 +341,7 @@ fn named_machine_behind_a_shared_address_is_booted() {
 
 #[test]
 fn changed_etag_is_read_again_before_a_patch() {
-    let case = VendorCase::new(LENOVO);
+    let case = SingleBmc::new(LENOVO);
     case.run(&["boot-pxe", "--yes"]);
     let requests = case.bmc.requests();
     let patch = requests.iter().find(|it| it.request.method == "PATCH");
@@ -375,14 +353,14 @@ fn changed_etag_is_read_again_before_a_patch() {
 #[test]
 fn inventory_shows_differences_and_writes_them() {
     for profile in PROFILES {
-        let case = VendorCase::new(*profile);
+        let case = SingleBmc::new(*profile);
         let same = case.run(&["inventory"]);
         let serial = case.bmc.machine(|machine| machine.serial.clone());
         assert!(same.contains(profile.model), "{}: {same}", profile.name);
         assert!(same.contains(&serial), "{}: {same}", profile.name);
         assert_eq!(case.bmc.changes(), [], "{}", profile.name);
     }
-    let case = VendorCase::new(CONTOSO);
+    let case = SingleBmc::new(CONTOSO);
     let mac = case.bmc.machine(|machine| machine.mac.clone());
     case.rack.edit("hosts.yaml", &mac, "52:54:00:99:99:99");
     let differs = case.rack.bmc(&["inventory", &case.host()]);

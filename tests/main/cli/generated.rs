@@ -137,6 +137,36 @@ fn the_manual_pages_are_good_roff() {
 }
 
 #[test]
+fn generated_pages_have_only_the_headings_of_manual_pages() {
+    const HEADINGS: [&str; 10] = [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "GLOBAL OPTIONS",
+        "SUBCOMMANDS",
+        "VERSION",
+        "NOTES",
+        "EXAMPLES",
+        "EXIT STATUS",
+    ];
+    let mut checked = 0;
+    for entry in fs::read_dir(repository("man")).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "1") {
+            continue;
+        }
+        let page = fs::read_to_string(&path).expect("the page");
+        for heading in page.lines().filter_map(|line| line.strip_prefix(".SH ")) {
+            let heading = heading.trim_matches('"');
+            assert!(HEADINGS.contains(&heading), "{}: {heading}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 200, "{checked} headings");
+}
+
+#[test]
 fn man_prints_the_page_of_a_command() {
     let rack = Rack::empty();
     for (line, name) in [

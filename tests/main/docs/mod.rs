@@ -272,7 +272,7 @@ fn rust_files(directory: &Path) -> Vec<PathBuf> {
 
 /// Returns a source without its tests, which stand last.
 fn code(source: &str) -> &str {
-    source.split("#[cfg(test)]").next().unwrap_or_default()
+    source.split("\nmod tests {").next().unwrap_or_default()
 }
 
 /// Finds the keys that a reader of the inventory asks for.
@@ -298,6 +298,7 @@ fn codes(source: &str) -> BTreeSet<String> {
         "Diagnostic::warning(",
         ".refuse(",
         "Severity::Error,",
+        "Severity::Warning,",
         "Severity::Note,",
     ];
     let literal = calls
